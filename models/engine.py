@@ -1,0 +1,67 @@
+"""The one protocol every engine speaks: encode a prompt, generate an answer, say whether it lives.
+
+Two implementations are ours: ``vllm_engine`` (real) and ``scripted`` (for tests of logic).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from ucbd.models.generation import EncodedPrompt, Generation, GenerationOptions, Message
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """The served model: its name and the sizes a request is checked against.
+
+    ``entropy`` says what the engine's token entropies are: ``exact`` (full vocabulary, seen to
+    be right when the engine started) or ``bounds`` (from the top-K log-probabilities).
+    ``entropy_note`` says why it is not exact, when it is not.
+    """
+
+    id: str
+    revision: str
+    context_length: int
+    vocab_size: int
+    entropy: str
+    entropy_note: str | None = None
+
+
+class Engine(Protocol):
+    """A model that answers.
+
+    Cancelling a call aborts its work in the engine. Every method may raise ``EngineUnavailable``;
+    ``generate`` may raise ``EngineFailed``.
+    """
+
+    @property
+    def info(self) -> ModelInfo:
+        """The served model. Raises ``EngineUnavailable`` before the engine has started."""
+        ...
+
+    async def encode(self, prompt: str | Sequence[Message]) -> EncodedPrompt:
+        """Token ids of a prompt, through the model's chat template.
+
+        A plain string is one user message; without a chat template it is the raw text to
+        continue. Raises ``PromptTooLong`` when not even one token of answer would fit, and
+        ``InvalidRequest`` when the template refuses the messages.
+        """
+        ...
+
+    async def generate(
+        self, prompt: EncodedPrompt, options: GenerationOptions, *, entropies: bool
+    ) -> Generation:
+        """One answer; with ``entropies`` also the entropy of each of its tokens.
+
+        Safe to call concurrently: calls in flight together are batched by the engine. Entropies
+        that cannot be collected come back as ``Missing``, never as an error.
+        """
+        ...
+
+    async def alive(self) -> bool:
+        """Whether the engine produces tokens now. Never raises."""
+        ...
+
+    async def close(self) -> None:
+        """Stop the engine and free what it holds. Safe to call twice."""
+        ...
