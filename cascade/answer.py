@@ -1,0 +1,215 @@
+"""READ THIS FIRST: the cascade. One answer, then evidence about it until the decision is made.
+
+The paper's Algorithm 1 with a second exit: a stage may end the cascade because the answer is
+uncertain, and also because it is good enough (method.md section 4). Knows no stage in particular
+and no threshold: boundaries measure, the policy's rules judge.
+"""
+
+import asyncio
+import logging
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from ucbd.cascade.case import (
+    Boundary,
+    Case,
+    Finding,
+    Measured,
+    Question,
+    Skipped,
+    Unavailable,
+    Uninformative,
+)
+from ucbd.cascade.entropy import EntropySummary, summarise
+from ucbd.cascade.ledger import Ledger
+from ucbd.cascade.outcome import (
+    Action,
+    Decision,
+    Outcome,
+    SampleSet,
+    Stage,
+    StageOutcome,
+    Verdict,
+)
+from ucbd.cascade.policy import Policy, Rule
+from ucbd.cascade.reasoning import final_answer
+from ucbd.models.engine import Engine
+from ucbd.models.errors import DeadlineExceeded, GatewayError
+from ucbd.models.generation import Generation, Missing
+
+log = logging.getLogger(__name__)
+
+DEADLINE = "deadline"
+DECIDED = "decided"
+GOOD_ENOUGH = Verdict(None, "the evidence is good enough to answer")
+
+
+async def answer(
+    question: Question,
+    *,
+    policy: Policy,
+    boundaries: Mapping[str, Boundary],
+    engine: Engine,
+    ledger: Ledger,
+    wired: Collection[Action] = (),
+) -> Outcome:
+    """Answer a question and decide about the answer, spending no more than the decision needs.
+
+    ``wired`` are the actions the deployment can take by itself: what would help and is wired is
+    an escalation, what is not is an abstention that suggests it. Raises ``DeadlineExceeded`` when
+    time runs out before there is an answer, and the engine's errors about the main answer; what
+    fails later costs evidence, never the answer.
+    """
+    main = await _main_answer(question, engine, ledger)
+    case = Case(question, main, engine, ledger)
+    evidence = _Evidence()
+    verdict = empty_answer(main)
+
+    for rule in policy.stages:  # in order of increasing cost
+        start, tokens = ledger.clock(), ledger.spent().sampled_tokens
+        boundary = boundaries[rule.stage]
+        wanted = verdict is None or question.explain
+        finding = await _assess(boundary, case) if wanted else Skipped(DECIDED)
+        evidence.add(rule, finding)
+        combined = policy.combined(evidence.uncertainties)
+        outcome, exit_ = judge(rule, finding, combined, boundary.action)
+        verdict = verdict or exit_
+        cost = (ledger.spent().sampled_tokens - tokens) / main.tokens if main.tokens else None
+        evidence.stages.append(_stage(rule, finding, outcome, ledger.clock() - start, cost))
+
+    verdict = verdict or conclude(policy, evidence)
+    decision = decide(verdict, wired)
+    return Outcome(
+        generation=main,
+        decision=decision,
+        verdict=verdict,
+        entropy=_summary(main),
+        samples=evidence.samples,
+        samples_planned=question.samples if evidence.sampled else 0,
+        clusterer=question.clusterer,
+        stages=tuple(evidence.stages),
+        spent=ledger.spent(),
+        withheld=policy.withhold and decision != "answer",
+    )
+
+
+def judge(
+    rule: Rule, finding: Finding, combined: float | None, action: Action
+) -> tuple[StageOutcome, Verdict | None]:
+    """A stage's outcome and, when it ends the cascade, the verdict. Higher = less certain."""
+    match finding:
+        case Skipped():
+            return "skipped", None
+        case Unavailable():
+            return "unavailable", None
+        case Uninformative():
+            return "uninformative", None
+    if finding.alarm:
+        return "fired", Verdict(rule.stage, finding.alarm, action)
+    if rule.fire is not None and finding.score > rule.fire:
+        message = f"{finding.signal} is {finding.score:.3f}, above {rule.fire:g}"
+        return "fired", Verdict(rule.stage, message, action)
+    if combined is not None and rule.high is not None and combined > rule.high:
+        message = f"the combined uncertainty is {combined:.3f}, above {rule.high:g}"
+        return "fired", Verdict(rule.stage, message, action)
+    if combined is not None and rule.accept is not None and combined < rule.accept:
+        return "accepted", GOOD_ENOUGH
+    return "passed", None
+
+
+def conclude(policy: Policy, evidence: "_Evidence") -> Verdict:
+    """The verdict when no stage ended the cascade: by everything that could rank, together.
+
+    In the homogenized stratum sampling is not part of it, so the other signals decide alone. No
+    evidence at all is never certainty.
+    """
+    cut = any(stage.reason == DEADLINE for stage in evidence.stages)
+    boundary = DEADLINE if cut else "combined"
+    action: Action | None = None if cut else "human"
+    combined = policy.combined(evidence.uncertainties)
+    if combined is None:
+        reasons = "; ".join(f"{s.name}: {s.reason}" for s in evidence.stages)
+        return Verdict(boundary, f"nothing could be measured ({reasons})", action)
+    if combined > policy.threshold:
+        message = f"the combined uncertainty is {combined:.3f}, above {policy.threshold:g}"
+        return Verdict(boundary, message, action)
+    return GOOD_ENOUGH
+
+
+def empty_answer(main: Generation) -> Verdict | None:
+    """An empty answer is no answer, however certain the model was of it."""
+    if final_answer(main.text):
+        return None
+    return Verdict("combined", "the model's answer is empty", "larger_model")
+
+
+def decide(verdict: Verdict, wired: Collection[Action]) -> Decision:
+    """Answer, or escalate to what would help where the deployment can do that, else abstain."""
+    if verdict.boundary is None:
+        return "answer"
+    return "escalate" if verdict.action in wired else "abstain"
+
+
+@dataclass(slots=True)
+class _Evidence:
+    """What the stages have found so far."""
+
+    uncertainties: dict[str, float] = field(default_factory=dict)
+    samples: SampleSet | None = None
+    sampled: bool = False
+    stages: list[Stage] = field(default_factory=list)
+
+    def add(self, rule: Rule, finding: Finding) -> None:
+        self.sampled |= rule.stage == "sampling" and not isinstance(finding, Skipped)
+        if isinstance(finding, Measured):
+            self.uncertainties[rule.stage] = finding.uncertainty
+        if isinstance(finding, Measured | Uninformative):
+            self.samples = finding.samples or self.samples
+
+
+async def _main_answer(question: Question, engine: Engine, ledger: Ledger) -> Generation:
+    try:
+        async with asyncio.timeout(ledger.remaining()):
+            work = engine.generate(question.prompt, question.options, entropies=True)
+            main = await ledger.wait(work)
+    except TimeoutError as error:
+        raise DeadlineExceeded("the deadline passed before the answer was complete") from error
+    ledger.record_main(main)
+    return main
+
+
+async def _assess(boundary: Boundary, case: Case) -> Finding:
+    """The boundary's finding; time running out and every fault are findings too."""
+    if case.ledger.remaining() == 0:
+        return Skipped(DEADLINE)
+    try:
+        async with asyncio.timeout(case.ledger.remaining()):
+            return await boundary.assess(case)
+    except TimeoutError:
+        return Unavailable(DEADLINE)
+    except GatewayError as error:
+        return Unavailable(str(error))
+    except Exception:
+        # A fault in one stage must not take the answer away; it is visible in the response, the
+        # stage metric and, with its traceback, in the log.
+        log.exception("stage %s failed", boundary.name)
+        return Unavailable("internal error")
+
+
+def _stage(
+    rule: Rule, finding: Finding, outcome: StageOutcome, seconds: float, cost: float | None
+) -> Stage:
+    return Stage(
+        name=rule.stage,
+        score=finding.score if isinstance(finding, Measured | Uninformative) else None,
+        threshold=rule.fire,
+        outcome=outcome,
+        reason=None if isinstance(finding, Measured) else finding.reason,
+        seconds=seconds,
+        cost=cost,
+    )
+
+
+def _summary(main: Generation) -> EntropySummary | Missing:
+    entropies = main.entropies
+    return entropies if isinstance(entropies, Missing) else summarise(entropies)

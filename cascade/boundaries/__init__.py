@@ -1,0 +1,7 @@
+"""The boundaries, one file each, in the order of what they cost."""
+
+from ucbd.cascade.boundaries.fluency import Fluency
+from ucbd.cascade.boundaries.sampling import Sampling
+
+BOUNDARIES = (Fluency, Sampling)
+STAGE_NAMES = tuple(boundary.name for boundary in BOUNDARIES)

@@ -1,0 +1,1 @@
+"""The clusterers, one file each: which of several answers say the same."""

@@ -1,0 +1,40 @@
+"""The protocol of a clusterer, and the linkages the clusterers share.
+
+Knows similarities, not texts.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Clustering:
+    """Which samples share a cluster, and which cluster the served answer belongs to.
+
+    ``labels`` has one entry per sample, numbered from 0 in order of first appearance. ``answer``
+    is the label of the served answer's own cluster, None when it belongs to none. The answer joins
+    the cluster most like it; it never merges two.
+    """
+
+    labels: tuple[int, ...]
+    answer: int | None
+
+
+class Clusterer(Protocol):
+    """Groups answers by meaning. ``str()`` names it with every parameter that changes a label."""
+
+    name: str
+
+    async def cluster(self, answer: str, samples: Sequence[str]) -> Clustering:
+        """Cluster the non-empty ``samples``, and find the cluster of ``answer`` among them.
+
+        An empty answer belongs to no cluster.
+        """
+        ...
+
+
+def in_order_of_appearance(labels: Sequence[int]) -> tuple[int, ...]:
+    """The same partition, its labels numbered from 0 by first appearance."""
+    order: dict[int, int] = {}
+    return tuple(order.setdefault(label, len(order)) for label in labels)

@@ -1,0 +1,290 @@
+"""The cascade on a scripted engine: what is spent, what is decided, and what a fault costs."""
+
+import asyncio
+import math
+import time
+
+import pytest
+
+from tests.unit.waiting import until
+from ucbd.cascade.answer import answer
+from ucbd.cascade.boundaries.fluency import Fluency
+from ucbd.cascade.boundaries.sampling import Sampling, sample_options, sample_seeds
+from ucbd.cascade.case import Question
+from ucbd.cascade.clustering.jaccard import Jaccard
+from ucbd.cascade.ledger import Ledger
+from ucbd.cascade.outcome import Cluster
+from ucbd.cascade.policy import Policy
+from ucbd.models.errors import DeadlineExceeded, EngineFailed, EngineUnavailable
+from ucbd.models.generation import EncodedPrompt, GenerationOptions
+from ucbd.models.scripted import Script, ScriptedEngine
+
+# u of fluency is 1 - exp(-H): H = 0.01 gives .00995, H = 0.3 gives .259, H = 1 gives .632
+CERTAIN, WAVERING, LOST = (0.01,), (0.3,), (1.0,)
+TEN_ALIKE = ("Tarn it is",)
+
+
+def policy(**changes) -> Policy:
+    stages = [
+        {"stage": "fluency", "fire": 2.0, "accept": 0.05, "high": 0.9},
+        {"stage": "sampling", "fire": 1.6, "accept": 0.2, "high": 0.6},
+    ]
+    return Policy(**{"schema": 1, "description": "", "stages": stages, "threshold": 0.4} | changes)
+
+
+async def ask(
+    script: Script, *, samples=10, explain=False, deadline=None, wired=(), rules=None, **options
+):
+    engine = ScriptedEngine(script)
+    ledger = Ledger(None if deadline is None else time.monotonic() + deadline)
+    clusterer = Jaccard()
+    question = Question(
+        prompt=await engine.encode("where"),
+        options=GenerationOptions(max_tokens=16, **options),
+        samples=samples,
+        clusterer=clusterer.name,
+        explain=explain,
+    )
+    boundaries = {b.name: b for b in (Fluency(), Sampling({clusterer.name: clusterer}))}
+    outcome = await answer(
+        question,
+        policy=rules or policy(),
+        boundaries=boundaries,
+        engine=engine,
+        ledger=ledger,
+        wired=wired,
+    )
+    return outcome, engine
+
+
+def outcomes(outcome):
+    return [(stage.name, stage.outcome, stage.reason) for stage in outcome.stages]
+
+
+async def test_a_certain_answer_is_answered_by_one_engine_call():
+    outcome, engine = await ask(Script(answer="Tarn it is", entropies=CERTAIN))
+    assert outcome.decision == "answer"
+    assert outcome.boundary == "none"
+    assert outcomes(outcome) == [("fluency", "accepted", None), ("sampling", "skipped", "decided")]
+    assert len(engine.calls) == 1
+    assert outcome.spent.relative_cost == 1
+    assert outcome.samples_planned == 0
+
+
+async def test_a_fluency_score_above_fire_ends_the_cascade_before_sampling():
+    outcome, engine = await ask(Script(entropies=(2.5,)))
+    assert (outcome.decision, outcome.boundary) == ("abstain", "fluency")
+    assert outcome.verdict.action == "larger_model"
+    assert "2.500, above 2" in outcome.verdict.message
+    assert len(engine.calls) == 1
+
+
+async def test_a_combined_uncertainty_above_high_fires_the_stage_that_saw_it():
+    # H = ln 20 = 2.996: u = .95 > .9, with fire out of the way
+    rules = policy(stages=[{"stage": "fluency", "fire": 5, "high": 0.9}])
+    outcome, _ = await ask(Script(entropies=(math.log(20),)), rules=rules)
+    assert (outcome.decision, outcome.boundary) == ("abstain", "fluency")
+    assert outcome.verdict.message == "the combined uncertainty is 0.950, above 0.9"
+
+
+async def test_scattered_samples_fire_sampling():
+    samples = tuple(f"word{i} other{i}" for i in range(10))
+    outcome, _ = await ask(Script(answer="Tarn it is", entropies=WAVERING, samples=samples))
+    assert (outcome.decision, outcome.boundary) == ("abstain", "sampling")
+    assert outcome.verdict.action == "retrieve"
+    assert len(outcome.samples.clusters) == 10
+    assert outcome.samples.semantic_entropy == pytest.approx(math.log(10))
+    assert outcome.samples.answer_support == 0
+    assert outcome.samples.homogenized is False
+
+
+async def test_samples_that_support_the_answer_are_accepted():
+    # 9 of 10 agree: u = (1 - e^-.1 + .1)/2 = .0976 < .2; semantic entropy .325 < 1.6.
+    # The answer's own call is the script's call 0, so sample i speaks line i+1.
+    samples = ("Dole instead", *["Tarn it is"] * 9)
+    outcome, _ = await ask(Script(answer="Tarn it is", entropies=(0.1,), samples=samples))
+    assert outcome.decision == "answer"
+    assert outcomes(outcome)[1] == ("sampling", "accepted", None)
+    assert outcome.samples.clusters == (Cluster(9, "Tarn it is"), Cluster(1, "Dole instead"))
+    assert outcome.samples.answer_support == 0.9
+    # 10 samples: nine of three words, one of two; the answer has three
+    assert outcome.spent.sampled_tokens == 29
+    assert outcome.spent.relative_cost == pytest.approx(32 / 3)
+
+
+async def test_unanimous_samples_cannot_rank_and_leave_the_decision_to_the_other_signals():
+    script = Script(answer="Tarn it is", entropies=WAVERING, samples=TEN_ALIKE)
+    outcome, _ = await ask(script)
+    assert outcomes(outcome)[1][:2] == ("sampling", "uninformative")
+    assert outcome.samples.homogenized is True
+    assert outcome.samples.answer_support == 1
+    assert outcome.decision == "answer"  # by fluency alone: .259 is below .4
+
+    outcome, _ = await ask(Script(answer="Tarn it is", entropies=LOST, samples=TEN_ALIKE))
+    assert outcome.samples.homogenized is True
+    assert (outcome.decision, outcome.boundary) == ("abstain", "combined")  # .632 is above .4
+
+
+async def test_unanimity_never_lowers_the_uncertainty():
+    """What fluency said is not diluted by ten samples that agree."""
+    outcome, _ = await ask(Script(answer="Tarn it is", entropies=LOST, samples=TEN_ALIKE))
+    assert outcome.verdict.message == "the combined uncertainty is 0.632, above 0.4"
+
+
+async def test_unanimous_samples_against_the_answer_fire():
+    script = Script(answer="Dole instead", entropies=WAVERING, samples=TEN_ALIKE)
+    outcome, _ = await ask(script)
+    assert (outcome.decision, outcome.boundary) == ("abstain", "sampling")
+    assert outcome.verdict.message == "all 10 samples agree with each other and not with the answer"
+    assert outcome.samples.homogenized is True
+    assert outcome.samples.answer_support == 0
+
+
+async def test_an_empty_sample_keeps_the_stratum_from_being_claimed():
+    script = Script(answer="Tarn it is", entropies=WAVERING, samples=("", *["Tarn it is"] * 9))
+    outcome, _ = await ask(script)
+    assert outcome.samples.drawn == 9
+    assert outcome.samples.planned == 10
+    assert outcome.samples.homogenized is None
+
+
+async def test_reasoning_is_stripped_before_clustering():
+    samples = tuple(f"<think>path {i} taken</think>Tarn it is" for i in range(10))
+    outcome, _ = await ask(Script(answer="Tarn it is", entropies=WAVERING, samples=samples))
+    assert outcome.samples.homogenized is True
+
+
+@pytest.mark.parametrize(
+    ("samples", "reason"),
+    [(0, "forbidden"), (1, "one sample cannot disagree with itself; allow at least 2")],
+)
+async def test_too_small_a_sample_allowance_skips_sampling(samples, reason):
+    outcome, engine = await ask(Script(entropies=WAVERING), samples=samples, explain=True)
+    assert outcomes(outcome)[1] == ("sampling", "skipped", reason)
+    assert len(engine.calls) == 1
+    assert outcome.samples is None
+    assert outcome.samples_planned == 0
+
+
+async def test_explain_runs_every_stage_and_does_not_change_the_decision():
+    scattered = tuple(f"word{i} other{i}" for i in range(10))
+    script = Script(answer="Tarn it is", entropies=CERTAIN, samples=scattered)
+    plain, _ = await ask(script)
+    explained, engine = await ask(script, explain=True)
+    assert plain.decision == explained.decision == "answer"
+    assert outcomes(explained)[1][1] == "fired"
+    assert len(engine.calls) == 11
+    assert plain.spent.relative_cost <= explained.spent.relative_cost
+
+
+async def test_missing_entropies_are_unavailable_and_never_read_as_certainty():
+    outcome, _ = await ask(Script(answer="Tarn it is", entropies=None, samples=TEN_ALIKE))
+    assert outcomes(outcome)[0] == ("fluency", "unavailable", "the script has no entropies")
+    assert (outcome.decision, outcome.boundary) == ("abstain", "combined")
+    assert "nothing could be measured" in outcome.verdict.message
+
+
+async def test_an_empty_answer_is_not_answered_however_certain():
+    outcome, engine = await ask(Script(answer="<think>hm</think> ", entropies=CERTAIN))
+    assert (outcome.decision, outcome.boundary) == ("abstain", "combined")
+    assert outcome.verdict.message == "the model's answer is empty"
+    assert len(engine.calls) == 1
+
+
+@pytest.mark.parametrize("fault", [EngineFailed("broken"), EngineUnavailable("dead")])
+async def test_a_fault_while_sampling_costs_the_evidence_and_not_the_answer(fault):
+    script = Script(answer="Tarn it is", entropies=WAVERING, sample_fault=fault)
+    outcome, _ = await ask(script)
+    assert outcomes(outcome)[1] == (
+        "sampling",
+        "unavailable",
+        f"0 of 10 samples usable: {fault}",
+    )
+    assert outcome.generation.text == "Tarn it is"
+    assert outcome.samples_planned == 10
+    assert outcome.samples is None
+
+
+async def test_a_bug_in_a_stage_is_a_visible_outcome():
+    script = Script(entropies=WAVERING, sample_fault=ZeroDivisionError("bug"))
+    outcome, _ = await ask(script)
+    assert outcomes(outcome)[1] == ("sampling", "unavailable", "internal error")
+
+
+async def test_a_fault_in_the_main_answer_is_the_requests_error():
+    with pytest.raises(EngineFailed, match="broken"):
+        await ask(Script(fault=EngineFailed("broken")))
+
+
+async def test_no_answer_before_the_deadline_is_an_error_and_aborts_the_engines_work():
+    engine_delay = Script(delay=30)
+    with pytest.raises(DeadlineExceeded):
+        await ask(engine_delay, deadline=0.02)
+
+
+async def test_a_deadline_during_sampling_cuts_the_stage_and_keeps_the_answer():
+    script = Script(answer="Tarn it is", entropies=LOST, sample_delay=30)
+    outcome, engine = await ask(script, deadline=0.05)
+    assert outcomes(outcome)[1] == ("sampling", "unavailable", "deadline")
+    assert (outcome.decision, outcome.boundary) == ("abstain", "deadline")
+    assert engine.aborted == 10
+    assert engine.running == 0
+
+
+async def test_what_would_help_is_an_escalation_only_where_it_is_wired():
+    outcome, _ = await ask(Script(entropies=(2.5,)), wired=("larger_model",))
+    assert outcome.decision == "escalate"
+    outcome, _ = await ask(Script(entropies=(2.5,)), wired=("retrieve",))
+    assert outcome.decision == "abstain"
+
+
+async def test_a_withholding_policy_withholds_only_what_is_not_answered():
+    refused, _ = await ask(Script(entropies=(2.5,)), rules=policy(withhold=True))
+    answered, _ = await ask(Script(entropies=CERTAIN), rules=policy(withhold=True))
+    assert (refused.withheld, answered.withheld) == (True, False)
+
+
+async def test_samples_are_drawn_at_temperature_one_whatever_the_main_answer_asks():
+    script = Script(answer="Tarn it is", entropies=WAVERING, samples=TEN_ALIKE)
+    _, engine = await ask(script, temperature=0.2, top_p=0.5, stop=("\n",), seed=7)
+    main, *samples = engine.calls
+    assert (main.temperature, main.top_p, main.seed) == (0.2, 0.5, 7)
+    assert {(s.temperature, s.top_p, s.stop, s.max_tokens) for s in samples} == {
+        (1.0, 1.0, ("\n",), 16)
+    }
+    assert len({s.seed for s in samples}) == 10
+    assert None not in {s.seed for s in samples}
+
+
+def test_sample_seeds_repeat_for_a_seed_and_differ_from_each_other_and_from_another_seeds():
+    assert sample_seeds(7, 64) == sample_seeds(7, 64)
+    assert len(set(sample_seeds(7, 64))) == 64
+    assert not set(sample_seeds(7, 64)) & set(sample_seeds(8, 64))
+    assert all(0 <= seed < 2**63 for seed in sample_seeds(2**63 - 1, 64))
+    assert sample_seeds(None, 3) == [None, None, None]
+
+
+def test_fewer_samples_are_the_first_of_more():
+    """A smaller allowance sees the same samples, not other ones."""
+    question = Question(EncodedPrompt((1,)), GenerationOptions(8, seed=3), 10, "jaccard")
+    few = Question(EncodedPrompt((1,)), GenerationOptions(8, seed=3), 3, "jaccard")
+    assert sample_options(question)[:3] == sample_options(few)
+
+
+async def test_waiting_for_the_engine_is_not_counted_as_overhead():
+    outcome, _ = await ask(Script(entropies=CERTAIN, delay=0.05))
+    assert 0.045 <= outcome.spent.waited < 5
+
+
+async def test_a_cancelled_request_aborts_its_samples():
+    engine = ScriptedEngine(Script(answer="a b", entropies=WAVERING, sample_delay=30))
+    question = Question(await engine.encode("q"), GenerationOptions(8), 10, "jaccard")
+    boundaries = {b.name: b for b in (Fluency(), Sampling({"jaccard": Jaccard()}))}
+    work = asyncio.create_task(
+        answer(question, policy=policy(), boundaries=boundaries, engine=engine, ledger=Ledger())
+    )
+    await until(lambda: engine.running == 10)
+    work.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await work
+    assert (engine.running, engine.aborted) == (0, 10)
