@@ -1,0 +1,59 @@
+"""Logs: one line per request, human or JSON. Never a prompt, an answer or a key.
+
+Knows Python's logging only.
+"""
+
+import json
+import logging
+import sys
+from typing import Literal
+
+_FIELDS = "fields"
+
+
+class HumanFormatter(logging.Formatter):
+    """``time level logger: message key=value …``."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        """The line, its fields appended."""
+        line = super().formatMessage(record)
+        return " ".join([line, *(f"{key}={value}" for key, value in _fields(record).items())])
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as JSON; a traceback goes under ``exception``."""
+        line = {
+            "time": self.formatTime(record),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+            **_fields(record),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False)
+
+
+def log_fields(logger: logging.Logger, level: int, message: str, **fields: object) -> None:
+    """Log a message with fields of its own."""
+    logger.log(level, message, extra={_FIELDS: fields})
+
+
+def configure_logging(style: Literal["human", "json"]) -> None:
+    """Send every log to standard error in one style."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter() if style == "json" else HumanFormatter())
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    for noisy in ("httpx", "sentence_transformers", "transformers"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def _fields(record: logging.LogRecord) -> dict[str, object]:
+    fields = getattr(record, _FIELDS, {})
+    return fields if isinstance(fields, dict) else {}

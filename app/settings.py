@@ -1,0 +1,122 @@
+"""Settings: command line over environment over file over defaults. The only reader of any of them.
+
+A setting's environment variable is ``UCBD_`` and its name in capitals; the file is TOML with the
+same names. Unknown keys are errors in both, so that a typing mistake never runs as a default.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from ucbd.cascade.outcome import Action
+from ucbd.models.errors import GatewayError
+
+PREFIX = "UCBD_"
+Positive = Annotated[int, Field(gt=0)]
+
+
+class SettingsInvalid(GatewayError):
+    """A setting that cannot be used: where it stands, its name, and what would be right."""
+
+
+class Settings(BaseModel):
+    """Everything the gateway is told from outside; frozen once read."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str = Field("reference", description="Embedded model's name, or what vLLM accepts.")
+    served_name: str | None = Field(None, description="Name the model answers to; default: model.")
+    revision: str | None = Field(None, description="Revision of a model from a hub.")
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8000
+
+    policy: str = Field("default", description="Default policy: a name, or a JSON file.")
+    policies: Path | None = Field(None, description="Folder of further policy files.")
+    clusterer: Literal["jaccard", "embedding"] = "embedding"
+    wired_actions: tuple[Action, ...] = Field(
+        (), description="What the application does by itself on `escalate`; all else abstains."
+    )
+
+    max_body_bytes: Positive = 1024 * 1024
+    max_in_flight: Positive = Field(256, description="Requests at a time; one more gets a 503.")
+    max_samples: Annotated[int, Field(ge=2, le=64)] = 32
+    max_tokens: Positive = Field(4096, description="Longest answer a request may ask for.")
+    default_max_tokens: Positive = 256
+    deadline_ms: Positive = Field(60_000, description="Time for a request that names none.")
+
+    dtype: str = "auto"
+    max_model_len: Positive | None = None
+    max_num_seqs: Positive = 128
+    kv_cache_gib: Positive = Field(1, description="Key-value cache on the CPU.")
+    gpu_memory_utilization: Annotated[float, Field(gt=0, le=1)] = 0.9
+    allow_hub: bool = Field(False, description="May the engine fetch models from a hub?")
+
+    log_format: Literal["human", "json"] = "human"
+
+    @field_validator("wired_actions", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        """An environment variable names several actions with commas between."""
+        if not isinstance(value, str):
+            return value
+        return [name.strip() for name in value.split(",") if name.strip()]
+
+    @model_validator(mode="after")
+    def _default_fits(self) -> "Settings":
+        if self.default_max_tokens > self.max_tokens:
+            raise ValueError(
+                f"default_max_tokens ({self.default_max_tokens}) is above max_tokens "
+                f"({self.max_tokens})"
+            )
+        return self
+
+
+def read_settings(
+    file: Path | None = None,
+    flags: Mapping[str, Any] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Settings:
+    """Settings from all their sources; ``flags`` are given ones of the command line.
+
+    Raises ``SettingsInvalid`` naming the source, the key and what is wrong.
+    """
+    env = os.environ if environment is None else environment
+    from_env = {
+        key.removeprefix(PREFIX).lower(): value
+        for key, value in env.items()
+        if key.startswith(PREFIX)
+    }
+    sources: list[tuple[str, Mapping[str, Any]]] = [
+        (str(file), _read_file(file)) if file else ("", {}),
+        ("the environment", from_env),
+        ("the command line", flags or {}),
+    ]
+    merged: dict[str, Any] = {}
+    origin: dict[str, str] = {}
+    for name, values in sources:
+        merged |= values
+        origin |= dict.fromkeys(values, name)
+    try:
+        return Settings.model_validate(merged)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = str(first["loc"][0]) if first["loc"] else ""
+        where = f"{origin[key]}: {_shown(key, origin[key])}: " if key in origin else ""
+        raise SettingsInvalid(f"{where}{first['msg']}, got {first['input']!r}") from error
+
+
+def _read_file(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsInvalid(f"{file}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsInvalid(f"{file}: not TOML: {error}") from error
+
+
+def _shown(key: str, origin: str) -> str:
+    return PREFIX + key.upper() if origin == "the environment" else key
