@@ -1,0 +1,42 @@
+# Every target sets up .venv first, once; see requirements/install.
+# ENGINE=cpu|gpu|core   the packages to install; without it gpu where nvidia-smi works, else cpu
+# PORT=8000             where `make serve` listens, on 127.0.0.1
+# PYTHON=python3.11     the Python to make .venv with
+
+BIN := .venv/bin
+.DEFAULT_GOAL := help
+.PHONY: help setup serve test verify lint types format reference clean
+
+help: ## show this
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+	@sed -n '2,4s/^# /  /p' $(firstword $(MAKEFILE_LIST))
+
+setup: ## make .venv with everything pinned (nothing to do a second time)
+	@requirements/install $(ENGINE)
+
+serve: setup ## serve the embedded reference model on 127.0.0.1:$PORT
+	@exec $(BIN)/ucbd serve --port "$${PORT:-8000}"
+
+test: lint types ## the whole test suite, with lint and types: what CI runs
+	$(BIN)/pytest -m "not verify"
+
+verify: setup ## the long checks too (minutes, not for CI)
+	$(BIN)/pytest
+
+lint: setup ## style, bugs and formatting, by ruff
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: setup ## mypy, strict, on app, cascade and models
+	$(BIN)/mypy
+
+format: setup ## format, and fix what ruff can fix
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+reference: setup ## train the embedded model again, from its seed
+	$(BIN)/python -m ucbd.models.reference.train --out models/reference/weights/reference
+
+clean: ## remove caches and build leftovers (.venv stays: rm -rf .venv)
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info
+	find app cascade models tests loadtest deploy -name __pycache__ -type d -prune -exec rm -rf {} +
