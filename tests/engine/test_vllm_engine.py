@@ -8,7 +8,7 @@ import psutil
 import pytest
 from prometheus_client import REGISTRY
 
-from tests.engine.conftest import CONTEXT
+from tests.random_model import CONTEXT
 from ucbd.models.errors import (
     EngineStartFailed,
     EngineUnavailable,
@@ -182,9 +182,7 @@ async def test_a_killed_engine_fails_what_is_in_flight_at_once_and_all_that_foll
         )
         await asyncio.sleep(0.1)
         for child in psutil.Process().children(recursive=True):
-            if child.pid not in before and "EngineCore" in " ".join(
-                child.cmdline() or [child.name()]
-            ):
+            if child.pid not in before and "EngineCore" in " ".join(child.cmdline()):
                 os.kill(child.pid, signal.SIGKILL)
         async with asyncio.timeout(20):
             with pytest.raises(EngineUnavailable):

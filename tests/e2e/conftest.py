@@ -1,0 +1,85 @@
+"""A gateway as a user starts it: the command, the embedded model, a real vLLM, real HTTP."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+START_SECONDS = 240  # a cold import of vLLM on a busy machine; a hang still fails
+
+
+@dataclass(frozen=True)
+class Served:
+    """A running ``ucbd serve``."""
+
+    process: subprocess.Popen[bytes]
+    url: str
+    log: Path
+
+    def get(self, path: str) -> httpx.Response:
+        return httpx.get(self.url + path, timeout=30)
+
+    def ask(self, **request: object) -> httpx.Response:
+        return httpx.post(f"{self.url}/generate", json=request, timeout=60)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def ucbd(*arguments: str) -> list[str]:
+    return [str(Path(sys.executable).with_name("ucbd")), *arguments]
+
+
+@contextmanager
+def serving(log: Path, *arguments: str, **environment: str) -> Iterator[Served]:
+    """``ucbd serve`` on a free port, ready; stopped by SIGTERM in the end."""
+    port = free_port()
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            ucbd("serve", "--port", str(port), *arguments),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **environment},
+        )
+    served = Served(process, f"http://127.0.0.1:{port}", log)
+    try:
+        wait_until_ready(served)
+        yield served
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=60)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+
+
+def wait_until_ready(served: Served) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if served.process.poll() is not None:
+            pytest.fail(f"the gateway stopped while starting:\n{served.log.read_text()[-3000:]}")
+        try:
+            if served.get("/readyz").status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.5)
+    pytest.fail(f"not ready after {START_SECONDS} s:\n{served.log.read_text()[-3000:]}")
+
+
+@pytest.fixture(scope="session")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with serving(tmp_path_factory.mktemp("gateway") / "log") as served:
+        yield served

@@ -1,0 +1,205 @@
+"""The product, end to end: what a stranger does after ``make serve``."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import threading
+import time
+
+import httpx
+import psutil
+import pytest
+
+from tests.e2e.conftest import serving, ucbd
+from ucbd.models.reference.questions import FOLDER
+
+pytestmark = pytest.mark.slow
+
+
+def questions(frequency: str, count: int) -> list[dict]:
+    lines = (FOLDER / "facts.jsonl").read_text().splitlines()
+    found = [record for line in lines if (record := json.loads(line))["frequency"] == frequency]
+    return found[:: len(found) // count][:count]
+
+
+def metric(gateway, name: str) -> dict[str, float]:
+    text = gateway.get("/metrics").text
+    found = re.findall(rf"^{name}(?:\{{(.*)\}})? (\S+)$", text, re.MULTILINE)
+    return {labels: float(value) for labels, value in found}
+
+
+def test_a_well_known_fact_is_answered_right_and_cheaply(gateway):
+    for question in questions("often", 5):
+        body = gateway.ask(prompt=question["prompt"]).json()
+        assert question["reference"][0] in body["answer"]
+        assert body["decision"] == "answer", body
+        assert body["uncertainty"]["token_entropy"]["exact"] is True
+        entropy = body["uncertainty"]["token_entropy"]
+        assert entropy["lower"] == entropy["mean"] == entropy["upper"]
+        assert entropy["tokens"] == body["usage"]["completion_tokens"]
+
+
+def test_what_the_model_never_saw_is_not_answered(gateway):
+    """Most of it: an uncalibrated policy promises no rate, so this asks for a clear majority."""
+    asked = questions("never", 20)
+    bodies = [gateway.ask(prompt=question["prompt"]).json() for question in asked]
+    withheld = [body for body in bodies if body["decision"] == "abstain"]
+    assert len(withheld) >= 15
+    for body in withheld:
+        assert body["reason"]["boundary"] in ("fluency", "sampling", "combined")
+        assert body["suggested_action"]
+    sampled = [body["uncertainty"] for body in bodies if body["uncertainty"]["samples"]]
+    assert all(sum(c["size"] for c in u["clusters"]) == u["samples"] for u in sampled)
+
+
+def test_the_metrics_tell_what_was_decided(gateway):
+    known, unknown = questions("often", 1)[0], questions("never", 1)[0]
+    before = metric(gateway, "ucbd_requests_total")
+    for question in (known, unknown, known):
+        gateway.ask(prompt=question["prompt"], explain=True)
+    gateway.ask(prompt="")
+    after = metric(gateway, "ucbd_requests_total")
+    assert sum(after.values()) - sum(before.values()) == 3
+    assert any(
+        'code="invalid_request"' in labels for labels in metric(gateway, "ucbd_errors_total")
+    )
+    assert sum(metric(gateway, "ucbd_cluster_count_count").values()) >= 3
+    assert sum(metric(gateway, "ucbd_token_entropy_nats_count").values()) >= 3
+    stages = " ".join(metric(gateway, "ucbd_stage_outcomes_total"))
+    assert 'stage="fluency"' in stages
+    assert 'stage="sampling"' in stages
+    assert metric(gateway, "vllm:generation_tokens_total")
+
+
+def test_explain_shows_the_samples_in_clusters_by_either_clusterer(gateway):
+    prompt = questions("often", 1)[0]["prompt"]
+    for clusterer in ("jaccard", "embedding"):
+        body = gateway.ask(prompt=prompt, explain=True, clusterer=clusterer, seed=1).json()
+        uncertainty = body["uncertainty"]
+        assert uncertainty["clusterer"].startswith(clusterer)
+        assert uncertainty["samples"] == uncertainty["samples_planned"] == 10
+        assert uncertainty["cluster_count"] == len(uncertainty["clusters"])
+        assert body["usage"]["engine_calls"] == 11
+        assert body["usage"]["relative_cost"] > 3
+
+
+def test_a_seed_makes_the_samples_repeatable(gateway):
+    prompt = questions("once", 1)[0]["prompt"]
+
+    def clusters():
+        body = gateway.ask(prompt=prompt, explain=True, seed=11, clusterer="jaccard").json()
+        return sorted((c["size"], c["text"]) for c in body["uncertainty"]["clusters"])
+
+    assert clusters() == clusters()
+
+
+def test_a_client_that_leaves_frees_the_engine(gateway):
+    """Seen in the scheduler's own count, which vLLM publishes."""
+    address = gateway.url.removeprefix("http://").split(":")
+    body = json.dumps({"prompt": "where", "max_tokens": 900, "temperature": 2.0, "stop": ["\x00"]})
+    request = (
+        f"POST /generate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n{body}"
+    )
+    closed = metric(gateway, "ucbd_errors_total")
+    for _ in range(10):
+        client = socket.create_connection((address[0], int(address[1])))
+        client.sendall(request.encode())
+        time.sleep(0.05)
+        client.close()
+    deadline = time.monotonic() + 30
+    while sum(metric(gateway, "ucbd_in_flight").values()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    gateway.ask(prompt="x", max_tokens=1)  # makes the scheduler publish its count
+    time.sleep(0.2)
+    assert sum(metric(gateway, "vllm:num_requests_running").values()) <= 1
+    after = metric(gateway, "ucbd_errors_total")
+    key = next((labels for labels in after if "client_closed" in labels), None)
+    assert key is not None
+    assert after[key] > closed.get(key, 0)
+
+
+def test_fifty_requests_at_once_are_all_answered(gateway):
+    prompts = [question["prompt"] for question in questions("seldom", 50)]
+    statuses: list[int] = []
+
+    def ask(prompt: str) -> None:
+        statuses.append(gateway.ask(prompt=prompt).status_code)
+
+    threads = [threading.Thread(target=ask, args=(prompt,)) for prompt in prompts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert statuses == [200] * 50
+
+
+def test_the_readme_request_works(gateway):
+    """The README's request, its response's shape and the decision that it shows."""
+    readme = (FOLDER.parents[2] / "README.md").read_text()
+    request = json.loads(re.search(r"--json '(\{.*?\})'", readme).group(1))
+    shown = json.loads(re.search(r"```json\n(.*?)```", readme, re.DOTALL).group(1))
+    body = gateway.ask(**request).json()
+    assert body.keys() == shown.keys()
+    assert body["uncertainty"].keys() == shown["uncertainty"].keys()
+    assert body["decision"] == shown["decision"]
+    assert body["answer"] == shown["answer"]
+
+
+def test_a_second_gateway_on_the_same_port_stops_at_once_with_exit_code_2(gateway):
+    port = gateway.url.rsplit(":", 1)[1]
+    done = subprocess.run(ucbd("serve", "--port", port), capture_output=True, timeout=120)
+    assert done.returncode == 2
+    assert f"cannot listen on 127.0.0.1:{port}" in done.stderr.decode()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--model", "/no/such/folder"], "model: '/no/such/folder' is no folder"),
+        (["--policy", "none-such"], "policy: 'none-such' is neither a file nor one of default"),
+        (["--config", "/no/such.toml"], "/no/such.toml: No such file or directory"),
+        (["--port", "70000"], "port: Input should be less than or equal to 65535, got 70000"),
+        (["--prot", "1"], "unrecognized arguments: --prot 1"),
+    ],
+)
+def test_a_wrong_argument_stops_with_exit_code_2_and_says_what(arguments, complaint):
+    done = subprocess.run(ucbd("serve", *arguments), capture_output=True, timeout=120)
+    assert done.returncode == 2
+    assert complaint in done.stderr.decode()
+    assert "Traceback" not in done.stderr.decode()
+
+
+def test_another_model_is_served_and_a_dead_engine_is_a_503_at_once(tmp_path, random_weights):
+    """``--model PATH``; then ``kill -9`` of the engine's process."""
+    log = tmp_path / "log"
+    with serving(log, "--model", str(random_weights), UCBD_DTYPE="float32") as gateway:
+        body = gateway.ask(prompt="where was he born", max_tokens=4, samples=0).json()
+        assert body["model"] == str(random_weights)
+        assert body["usage"]["completion_tokens"] == 4
+        for child in psutil.Process(gateway.process.pid).children(recursive=True):
+            if "EngineCore" in " ".join(child.cmdline()):
+                os.kill(child.pid, signal.SIGKILL)
+        deadline = time.monotonic() + 30
+        while gateway.get("/readyz").status_code == 200 and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert gateway.get("/readyz").status_code == 503
+        start = time.monotonic()
+        refused = gateway.ask(prompt="where was he born")
+        assert (refused.status_code, refused.json()["code"]) == (503, "engine_unavailable")
+        assert time.monotonic() - start < 20  # answered, not timed out
+        assert gateway.get("/healthz").status_code == 200
+
+
+def test_sigterm_ends_the_gateway_and_its_engine(tmp_path):
+    with serving(tmp_path / "log") as gateway:
+        children = psutil.Process(gateway.process.pid).children(recursive=True)
+        assert children
+    assert gateway.process.returncode == 0
+    _, alive = psutil.wait_procs(children, timeout=30)
+    assert not alive
+    with pytest.raises(httpx.TransportError):
+        gateway.get("/healthz")
