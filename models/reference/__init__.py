@@ -1,0 +1,22 @@
+"""The embedded models: small ones of an invented world, so that nothing has to be fetched.
+
+Knows where their weights lie, not how they are loaded.
+"""
+
+from pathlib import Path
+
+from ucbd.models.errors import ModelMissing
+
+EMBEDDED = ("reference",)
+_NEEDED = ("config.json", "model.safetensors", "tokenizer.json")
+
+
+def embedded_model(name: str) -> Path:
+    """Folder of an embedded model. Raises ``ModelMissing`` when it is unknown or incomplete."""
+    if name not in EMBEDDED:
+        raise ModelMissing(f"{name!r} is not an embedded model; there are {', '.join(EMBEDDED)}")
+    folder = Path(__file__).parent / "weights" / name
+    missing = [file for file in _NEEDED if not (folder / file).is_file()]
+    if missing:
+        raise ModelMissing(f"{folder}: no {', '.join(missing)}; the installation is incomplete")
+    return folder
