@@ -50,7 +50,7 @@ def configure_logging(style: Literal["human", "json"]) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if style == "json" else HumanFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    for noisy in ("httpx", "sentence_transformers", "transformers"):
+    for noisy in ("httpx", "sentence_transformers", "transformers", "vllm"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 

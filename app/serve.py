@@ -4,6 +4,7 @@ Finds everything that is wrong before the engine starts; knows no route.
 """
 
 import logging
+import signal
 import socket
 import sys
 from collections.abc import Mapping
@@ -50,6 +51,8 @@ def serve(config: Path | None, flags: Mapping[str, Any]) -> int:
             app, log_config=None, access_log=False, timeout_graceful_shutdown=_DRAIN_SECONDS
         )
     )
+    # uvicorn drains on SIGTERM and then raises it again: an orderly end is no failure.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     host, port = listener.getsockname()[:2]
     log.info("listening on http://%s:%s, starting the engine for %s", host, port, settings.model)
     server.run(sockets=[listener])
@@ -83,7 +86,8 @@ def _listen(host: str, port: int) -> socket.socket:
 
 async def _start_engine(settings: Settings, model: str) -> Engine:
     # Imported here: an upstream gateway needs neither vLLM nor torch.
-    from ucbd.models.vllm_engine import EngineSettings, VllmEngine
+    from ucbd.models.vllm_engine import VllmEngine
+    from ucbd.models.vllm_start import EngineSettings
 
     return await VllmEngine.start(
         EngineSettings(

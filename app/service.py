@@ -66,6 +66,7 @@ class Service:
             if self.embedder is not None:
                 await self.embedder.load()
             await self.engine.start()
+            log.info("ready: %s answers on POST /generate", self.model)
         except Exception as error:
             log.error("start-up failed: %s", error)
             on_failure(error)

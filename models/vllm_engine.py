@@ -9,13 +9,10 @@ import asyncio
 import itertools
 import logging
 import math
-import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from ucbd.models.coalesce import Coalescer
 from ucbd.models.engine import ModelInfo
 from ucbd.models.errors import (
     EngineFailed,
@@ -24,7 +21,7 @@ from ucbd.models.errors import (
     InvalidRequest,
     PromptTooLong,
 )
-from ucbd.models.exact_entropy import ENTROPY_ID, V1_PROCESSOR, V2_PROCESSOR, WORKER_EXTENSION
+from ucbd.models.exact_entropy import ENTROPY_ID
 from ucbd.models.generation import (
     EncodedPrompt,
     Generation,
@@ -34,6 +31,8 @@ from ucbd.models.generation import (
     TokenEntropies,
 )
 from ucbd.models.top_k import entropy_bounds
+from ucbd.models.vllm_collect import EntropyCollector
+from ucbd.models.vllm_start import Built, EngineSettings, Launch, set_environment
 
 log = logging.getLogger(__name__)
 
@@ -43,38 +42,22 @@ _CHECK_TOKENS = 8
 _LONG_PROMPT = 4096  # characters; tokenising more than this may hold the event loop noticeably
 _TOKENS_SEEN_SECONDS = 5.0  # an engine that produced tokens this recently is alive without asking
 _PROBE_SECONDS = 5.0
-_FORGET_AT_ONCE = 4096  # ids of aborted requests told to the worker in one collection
-
-
-@dataclass(frozen=True, slots=True)
-class EngineSettings:
-    """What the engine is told: the model and the size of things; see vLLM's own for the meaning."""
-
-    model: str
-    served_name: str
-    revision: str | None = None
-    dtype: str = "auto"
-    max_model_len: int | None = None
-    max_num_seqs: int = 128
-    kv_cache_gib: int = 1
-    kv_cache_blocks: int | None = None
-    gpu_memory_utilization: float = 0.9
-    allow_hub: bool = False
+_CLOSE_SECONDS = 15.0  # vLLM kills its engine after 5 by default, just before it is done
 
 
 class VllmEngine:
     """An ``AsyncLLM`` that also tells the entropy of each token. Made by ``start``."""
 
-    def __init__(self, llm: Any, settings: EngineSettings, exact: bool, note: str | None) -> None:
-        self._llm = llm
-        self._config = llm.model_config
+    def __init__(self, built: Built, settings: EngineSettings) -> None:
+        self._llm = built.llm
+        self._config = built.llm.model_config
         self._settings = settings
-        self._tokenizer = llm.get_tokenizer()
+        self._tokenizer = built.llm.get_tokenizer()
         self._ids = itertools.count()
-        self._collect = Coalescer(self._collect_many)
-        self._forget: list[str] = []
-        self._exact = exact
-        self._note = note
+        self._entropies = EntropyCollector(built.llm)
+        self._probing: asyncio.Task[bool] | None = None
+        self._exact = built.exact
+        self._note = built.note
         self._tokens_seen = -math.inf
         self._closed = False
 
@@ -82,15 +65,18 @@ class VllmEngine:
     async def start(cls, settings: EngineSettings) -> "VllmEngine":
         """Load the model and check its entropies. Raises ``EngineStartFailed`` with the reason.
 
-        Takes tens of seconds, in a thread: the caller's event loop stays free.
+        Takes tens of seconds, in a thread: the caller's event loop stays free. Cancelled, it
+        leaves no process behind.
         """
-        _set_environment(settings)
+        set_environment(settings)
         try:
-            llm, exact, note = await asyncio.to_thread(_build, settings)
+            built = await Launch(settings).run()
+        except EngineStartFailed:
+            raise
         except Exception as error:
             # Whatever vLLM raises here, from a missing file to a failed child, means one thing.
             raise EngineStartFailed(f"{settings.model}: {_reason(error)}") from error
-        engine = cls(llm, settings, exact, note)
+        engine = cls(built, settings)
         try:
             await engine._check_itself()
         except BaseException:
@@ -143,12 +129,12 @@ class VllmEngine:
             tokens = len(final.outputs[0].token_ids)
             measured: TokenEntropies | Missing = Missing("not asked for")
             if exact:
-                measured = _exact_entropies(await self._collect(request), tokens)
+                measured = await self._measured(request, tokens)
             elif entropies:
                 measured = self._bounds(final.outputs[0].logprobs)
         except BaseException:
             if exact:
-                self._forget.append(request)
+                self._entropies.forget(request)
             raise
         return _generation(final, measured)
 
@@ -158,6 +144,12 @@ class VllmEngine:
             return False
         if time.monotonic() - self._tokens_seen < _TOKENS_SEEN_SECONDS:
             return True
+        if self._probing is None or self._probing.done():
+            self._probing = asyncio.create_task(self._probe())
+        # However many ask, one probe at a time; one who stops asking does not end it.
+        return await asyncio.shield(self._probing)
+
+    async def _probe(self) -> bool:
         params = _sampling_params(GenerationOptions(max_tokens=1), logprobs=None, entropy_id=None)
         try:
             async with asyncio.timeout(_PROBE_SECONDS):
@@ -168,15 +160,20 @@ class VllmEngine:
 
     async def kept_entropies(self) -> int:
         """How many entropies the worker holds for requests not yet collected."""
-        kept: list[int] = await self._llm.collective_rpc("ucbd_kept")
-        return sum(kept)
+        return await self._entropies.kept()
 
     async def close(self) -> None:
-        """See ``Engine``."""
-        if not self._closed:
-            self._closed = True
-            llm, self._llm = self._llm, None
-            await asyncio.to_thread(llm.shutdown)
+        """See ``Engine``. Calls still under way raise ``EngineUnavailable`` at once."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._llm.output_handler is not None:
+            from vllm.v1.engine.exceptions import EngineDeadError
+
+            # vLLM's shutdown would end its handler too, and leave unanswered who still waits.
+            self._llm.output_handler.cancel()
+            self._llm.output_processor.propagate_error(EngineDeadError())
+        await asyncio.to_thread(self._llm.shutdown, _CLOSE_SECONDS)
 
     def _tokenise(self, prompt: str | Sequence[Message]) -> list[int]:
         tokenizer = self._tokenizer
@@ -192,7 +189,8 @@ class VllmEngine:
         except Exception as error:
             # Templates are programs of the model's authors: any refusal of theirs is about the
             # messages (Jinja raises its own TemplateError for those it states).
-            raise InvalidRequest("messages", f"refused by the chat template: {error}") from error
+            field = "prompt" if isinstance(prompt, str) else "messages"
+            raise InvalidRequest(field, f"refused by the chat template: {error}") from error
         return list(ids)
 
     async def _final(self, request: str, prompt: EncodedPrompt, params: Any) -> Any:
@@ -209,7 +207,8 @@ class VllmEngine:
             async for output in self._llm.generate(tokens, params, request):
                 final = output
         except EngineDeadError as error:
-            raise EngineUnavailable("the engine is dead") from error
+            ended = "is shutting down" if self._closed else "is dead"
+            raise EngineUnavailable(f"the engine {ended}") from error
         except (EngineGenerateError, VLLMClientError, ValueError) as error:
             raise EngineFailed(f"the engine failed the request: {_reason(error)}") from error
         if final is None or final.outputs[0].finish_reason not in ("stop", "length"):
@@ -218,12 +217,19 @@ class VllmEngine:
         self._tokens_seen = time.monotonic()
         return final
 
-    async def _collect_many(self, requests: Sequence[str]) -> list[list[float] | None]:
-        """The worker's values for many requests in one call; drops those of aborted ones."""
-        forget, self._forget = self._forget[:_FORGET_AT_ONCE], self._forget[_FORGET_AT_ONCE:]
-        from_workers = await self._llm.collective_rpc("ucbd_collect", args=(list(requests), forget))
-        held = next((values for values in from_workers if values is not None), None)
-        return held if held is not None else [None] * len(requests)
+    async def _measured(self, request: str, tokens: int) -> TokenEntropies | Missing:
+        """The first ``tokens`` values of a request; a step may have run past the end."""
+        try:
+            kept = await self._entropies.collect(request)
+        except (EngineUnavailable, EngineFailed) as error:
+            self._entropies.forget(request)
+            return Missing(f"token entropies were not collected: {error}")
+        if len(kept) < tokens:
+            return Missing(f"{len(kept)} of {tokens} token entropies were still held")
+        values = tuple(kept[:tokens])
+        if not all(map(math.isfinite, values)):
+            return Missing("the engine computed token entropies that are not finite")
+        return TokenEntropies(lower=values, upper=values, exact=True)
 
     def _bounds(self, logprobs: Any) -> TokenEntropies | Missing:
         tops = [[entry.logprob for entry in token.values()] for token in logprobs or ()]
@@ -269,9 +275,9 @@ class VllmEngine:
         params = _sampling_params(options, logprobs=-1, entropy_id=request)
         try:
             final = await self._final(request, prompt, params)
-            kept = (await self._collect(request)) or []
+            kept = await self._entropies.collect(request)
         except BaseException:
-            self._forget.append(request)
+            self._entropies.forget(request)
             raise
         full = [entropy_of(token) for token in final.outputs[0].logprobs]
         missing = [math.nan] * (len(full) - len(kept))
@@ -286,44 +292,6 @@ def entropy_of(full_logprobs: Any) -> float:
         for entry in full_logprobs.values()
         if entry.logprob > -math.inf
     )
-
-
-def _build(settings: EngineSettings) -> tuple[Any, bool, str | None]:
-    """The engine, whether it carries the exact-entropy processor, and why it does not."""
-    from vllm import AsyncEngineArgs
-    from vllm.platforms import current_platform
-    from vllm.usage.usage_lib import UsageContext
-    from vllm.v1.engine.async_llm import AsyncLLM
-
-    on_cpu = current_platform.is_cpu()
-    arguments: dict[str, Any] = {
-        "model": settings.model,
-        "served_model_name": settings.served_name,
-        "revision": settings.revision,
-        "dtype": settings.dtype,
-        "max_model_len": settings.max_model_len,
-        "max_num_seqs": settings.max_num_seqs,
-        "num_gpu_blocks_override": settings.kv_cache_blocks,
-        "gpu_memory_utilization": settings.gpu_memory_utilization,
-        # Only safetensors: nothing in a weight file is ever executed.
-        "load_format": "safetensors",
-        "trust_remote_code": False,
-        "max_logprobs": -1,  # for the self-check; the gateway offers none
-        "enable_prefix_caching": True,
-        "enable_log_requests": False,
-        "disable_log_stats": False,
-    }
-    if on_cpu:
-        # 128 is the default there, and a shared prompt shorter than a block is never reused.
-        arguments |= {"block_size": 32, "enforce_eager": True}
-    config = AsyncEngineArgs(**arguments).create_engine_config(UsageContext.ENGINE_CONTEXT)
-    note = None
-    if config.speculative_config is not None:
-        note = "speculative decoding refuses custom logits processors"
-    else:
-        processor = V2_PROCESSOR if config.use_v2_model_runner else V1_PROCESSOR
-        arguments |= {"logits_processors": [processor], "worker_extension_cls": WORKER_EXTENSION}
-    return AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments)), note is None, note
 
 
 def _sampling_params(
@@ -350,16 +318,6 @@ def _sampling_params(
     )
 
 
-def _exact_entropies(kept: list[float] | None, tokens: int) -> TokenEntropies | Missing:
-    """The first ``tokens`` values; a step may have run past the end."""
-    if kept is None or len(kept) < tokens:
-        return Missing(f"{len(kept or ())} of {tokens} token entropies were still held")
-    values = tuple(kept[:tokens])
-    if not all(map(math.isfinite, values)):
-        return Missing("the engine computed token entropies that are not finite")
-    return TokenEntropies(lower=values, upper=values, exact=True)
-
-
 def _generation(final: Any, entropies: TokenEntropies | Missing) -> Generation:
     output = final.outputs[0]
     return Generation(
@@ -370,19 +328,6 @@ def _generation(final: Any, entropies: TokenEntropies | Missing) -> Generation:
         prompt_tokens=len(final.prompt_token_ids),
         cached_prompt_tokens=final.num_cached_tokens or 0,
     )
-
-
-def _set_environment(settings: EngineSettings) -> None:
-    """What vLLM reads from the environment and takes no argument for; the user's own wins."""
-    defaults = {
-        "VLLM_CPU_KVCACHE_SPACE": str(settings.kv_cache_gib),
-        "VLLM_LOGGING_LEVEL": "WARNING",
-        "VLLM_NO_USAGE_STATS": "1",
-    }
-    if not settings.allow_hub:
-        defaults |= {"HF_HUB_OFFLINE": "1"}
-    for name, value in defaults.items():
-        os.environ.setdefault(name, value)
 
 
 def _reason(error: BaseException) -> str:

@@ -26,7 +26,7 @@ VLLM_FILES = ("models/vllm", "models/probe", "models/exact_entropy/")
 # Who may read the environment or a configuration file, and why.
 SETTINGS_READERS = {
     "app/settings.py": "it is the reader",
-    "models/vllm_engine.py": "vLLM takes some settings only from the environment",
+    "models/vllm_start.py": "vLLM takes some settings only from the environment",
 }
 CONFIGURATION = ("tomllib", "configparser", "dotenv", "yaml", "pydantic_settings")
 UNSAFE_MODULES = ("pickle", "cloudpickle", "dill", "marshal", "shelve", "joblib")
