@@ -103,9 +103,8 @@ async def test_closing_fails_at_once_whoever_still_waits(doubted):
     collecting = asyncio.create_task(doubted.engine.kept_entropies())
     await asyncio.sleep(0)
     closing = asyncio.create_task(doubted.engine.close())
-    begin = time.monotonic()
     results = await asyncio.gather(*work, collecting, return_exceptions=True)
-    assert time.monotonic() - begin < 2  # the shutdown itself takes longer
+    assert not closing.done()  # they did not have to wait for the shutdown itself
     assert [type(result) for result in results] == [EngineUnavailable] * 4
     await closing
     assert not await doubted.engine.alive()
