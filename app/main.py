@@ -18,7 +18,7 @@ from starlette.responses import Response
 from ucbd.app.errors import Malformed, MethodNotAllowed, NotFound, problem_response, status_and_code
 from ucbd.app.generate import generate_routes
 from ucbd.app.ops import ops_routes
-from ucbd.app.schemas import GenerateRequest
+from ucbd.app.schemas import GenerateRequest, GenerateResponse
 from ucbd.app.service import build_service
 from ucbd.app.settings import Settings
 from ucbd.models.supervisor import SupervisedEngine
@@ -62,16 +62,18 @@ def create_app(
         service.metrics.error(status_and_code(ours)[1])
         return problem_response(ours)
 
-    _describe_request(app)
+    _complete_openapi(app)
     return app
 
 
-def _describe_request(app: FastAPI) -> None:
-    """Put the request's schema into OpenAPI: its route parses by itself, FastAPI cannot see it."""
+def _complete_openapi(app: FastAPI) -> None:
+    """Complete OpenAPI: the route parses by itself, so FastAPI does not see the request."""
     schema = app.openapi()
     parts = GenerateRequest.model_json_schema(ref_template="#/components/schemas/{model}")
     components: dict[str, Any] = schema["components"]["schemas"]
     components |= parts.pop("$defs", {})
     components["GenerateRequest"] = parts
+    # FastAPI leaves null out of examples, where it means something here.
+    components["GenerateResponse"]["examples"] = GenerateResponse.model_json_schema()["examples"]
     content = schema["paths"]["/generate"]["post"]["requestBody"]["content"]
     content["application/json"]["schema"] = {"$ref": "#/components/schemas/GenerateRequest"}

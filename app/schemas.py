@@ -4,7 +4,7 @@ Strict on the way in (unknown fields and wrong types are errors), complete on th
 that is missing is null. Knows nothing of how an outcome is made.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -33,7 +33,9 @@ class GenerateRequest(BaseModel):
         extra="forbid",
         strict=True,
         frozen=True,
-        json_schema_extra={"examples": [{"prompt": "Where was Mira Voss born?", "max_tokens": 32}]},
+        json_schema_extra={
+            "examples": [{"prompt": "Where does Gita Klurdsen come from?", "max_tokens": 32}]
+        },
     )
 
     prompt: NonEmpty | None = Field(
@@ -164,8 +166,75 @@ class Usage(BaseModel):
     )
 
 
+_ANSWERED: dict[str, Any] = {
+    "id": "gen-a65d4246b3174b16889a761451cba48d",
+    "model": "reference",
+    "created": 1795448468,
+    "answer": "Gita Klurdsen was born in Vask.",
+    "decision": "answer",
+    "reason": None,
+    "suggested_action": None,
+    "confidence": None,
+    "calibration": None,
+    "uncertainty": {
+        "token_entropy": {
+            "mean": 0.109,
+            "max": 0.427,
+            "std": 0.159,
+            "high_share": 0.0,
+            "lower": 0.109,
+            "upper": 0.109,
+            "exact": True,
+            "unit": "nats",
+            "tokens": 9,
+            "distribution": "raw",
+        },
+        "token_entropy_missing": None,
+        "cluster_count": None,
+        "answer_support": None,
+        "samples": 0,
+        "samples_planned": 0,
+        "clusterer": "embedding",
+        "homogenized": None,
+        "semantic_entropy": None,
+        "clusters": [],
+    },
+    "stages": [
+        {
+            "name": "fluency",
+            "score": 0.109,
+            "threshold": 1.0,
+            "outcome": "accepted",
+            "reason": None,
+            "seconds": 0.000365,
+            "cost": 0.0,
+        },
+        {
+            "name": "sampling",
+            "score": None,
+            "threshold": 1.6,
+            "outcome": "skipped",
+            "reason": "decided",
+            "seconds": 0.000018,
+            "cost": 0.0,
+        },
+    ],
+    "usage": {
+        "prompt_tokens": 10,
+        "cached_prompt_tokens": 0,
+        "completion_tokens": 9,
+        "sampled_tokens": 0,
+        "engine_calls": 1,
+        "relative_cost": 1.0,
+    },
+}
+"""A real response, its figures rounded: what ``/docs`` shows."""
+
+
 class GenerateResponse(BaseModel):
     """The answer, the decision about it, and the evidence it rests on."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_ANSWERED]})
 
     id: str
     model: str

@@ -9,6 +9,7 @@ import pytest
 
 from tests.unit.waiting import until
 from ucbd.app.main import create_app
+from ucbd.app.schemas import GenerateRequest, GenerateResponse
 from ucbd.app.settings import Settings
 from ucbd.models.engine import ModelInfo
 from ucbd.models.errors import EngineFailed
@@ -444,7 +445,9 @@ async def test_openapi_describes_the_request_with_an_example(gateway):
     body = schema["paths"]["/generate"]["post"]["requestBody"]["content"]["application/json"]
     assert body["schema"] == {"$ref": "#/components/schemas/GenerateRequest"}
     components = schema["components"]["schemas"]
-    assert components["GenerateRequest"]["examples"]
+    for model in (GenerateRequest, GenerateResponse):
+        for example in components[model.__name__]["examples"]:
+            model.model_validate(example)
     referred = set(re.findall(r"#/components/schemas/(\w+)", json.dumps(schema)))
     assert referred <= set(components)
 
