@@ -31,8 +31,8 @@ def create_app(
 ) -> FastAPI:
     """The gateway: listens at once, is ready when the engine produces tokens.
 
-    ``on_failure`` is told when the engine cannot be started. Raises ``SettingsInvalid`` and
-    ``PolicyUnreadable`` for what can be seen to be wrong before anything starts.
+    ``on_failure`` is told when the engine cannot be started. Raises ``GatewayError`` for what can
+    be seen to be wrong before anything starts.
     """
     service = build_service(settings, engine)
 

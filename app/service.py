@@ -73,7 +73,7 @@ class Service:
 
 
 def build_service(settings: Settings, engine: SupervisedEngine) -> Service:
-    """Everything a gateway needs, from its settings; raises ``SettingsInvalid`` for what cannot be.
+    """Everything a gateway needs, from its settings; raises ``GatewayError`` for what cannot be.
 
     Starts nothing.
     """
@@ -91,7 +91,7 @@ def build_service(settings: Settings, engine: SupervisedEngine) -> Service:
     model = settings.served_name or settings.model
     admission = Admission(settings.max_in_flight)
     registry = CollectorRegistry()
-    return Service(
+    service = Service(
         settings=settings,
         model=model,
         engine=engine,
@@ -104,6 +104,8 @@ def build_service(settings: Settings, engine: SupervisedEngine) -> Service:
         metrics=Metrics(registry, model, lambda: admission.in_flight),
         admission=admission,
     )
+    service.policy(None)  # a default that cannot be used here stops the start, not every request
+    return service
 
 
 def _policies(settings: Settings) -> tuple[dict[str, Policy], str]:

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from tests.unit.waiting import until
+from ucbd.app.errors import PolicyUnavailable
 from ucbd.app.main import create_app
 from ucbd.app.schemas import GenerateRequest, GenerateResponse
 from ucbd.app.settings import Settings
@@ -457,6 +458,28 @@ async def test_docs_need_no_other_host(gateway):
     assert "https://" not in page
     script = re.search(r'src="([^"]+)"', page).group(1)
     assert (await gateway.client.get(script)).status_code == 200
+
+
+def test_a_default_policy_that_cannot_be_used_here_stops_the_start(tmp_path):
+    policy = tmp_path / "mine.json"
+    policy.write_text(
+        '{"schema": 1, "description": "", "stages": [{"stage": "fluency"}], "threshold": 0.5,'
+        ' "clusterer": "none-such"}'
+    )
+    settings = Settings(clusterer="jaccard", policy=str(policy))
+    with pytest.raises(PolicyUnavailable, match="needs the clusterer 'none-such'"):
+        create_app(settings, SupervisedEngine(None))
+
+
+async def test_another_policy_that_cannot_be_used_here_is_a_422_when_it_is_asked_for(tmp_path):
+    (tmp_path / "mine.json").write_text(
+        '{"schema": 1, "description": "", "stages": [{"stage": "fluency"}], "threshold": 0.5,'
+        ' "clusterer": "none-such"}'
+    )
+    async with Gateway(policies=tmp_path) as gateway:
+        response = await gateway.ask(policy="mine")
+        assert (response.status_code, response.json()["code"]) == (422, "policy_unavailable")
+        assert (await gateway.ask()).status_code == 200
 
 
 def test_the_model_information_is_frozen():
