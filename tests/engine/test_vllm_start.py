@@ -1,4 +1,8 @@
-"""How the real engine comes up and goes: what it doubts, what it leaves behind, who waits on it."""
+"""How the real engine comes up and goes: what it doubts, what it leaves behind, who waits on it.
+
+Runs after the tests that read vLLM's metrics: a second engine in a process takes them away from the
+first.
+"""
 
 import asyncio
 import logging
@@ -95,7 +99,9 @@ async def test_closing_fails_at_once_whoever_still_waits(doubted):
     """Last of this engine: also a collection under way, which vLLM itself leaves unanswered."""
     work = [
         asyncio.create_task(
-            doubted.engine.generate(EncodedPrompt((5, n)), GenerationOptions(480), entropies=False)
+            doubted.engine.generate(
+                EncodedPrompt((5, n)), GenerationOptions(480, 1.0, seed=1), entropies=False
+            )
         )
         for n in range(3)
     ]
@@ -103,9 +109,10 @@ async def test_closing_fails_at_once_whoever_still_waits(doubted):
     collecting = asyncio.create_task(doubted.engine.kept_entropies())
     await asyncio.sleep(0)
     closing = asyncio.create_task(doubted.engine.close())
-    results = await asyncio.gather(*work, collecting, return_exceptions=True)
-    assert not closing.done()  # they did not have to wait for the shutdown itself
-    assert [type(result) for result in results] == [EngineUnavailable] * 4
+    async with asyncio.timeout(30):  # a hang fails here
+        *answers, kept = await asyncio.gather(*work, collecting, return_exceptions=True)
+    assert [type(answer) for answer in answers] == [EngineUnavailable] * 3
+    assert isinstance(kept, EngineUnavailable | int)  # it may just have been in time
     await closing
     assert not await doubted.engine.alive()
     with pytest.raises(EngineUnavailable, match="shutting down"):
@@ -118,10 +125,11 @@ async def test_a_start_that_is_cancelled_leaves_no_process_behind(random_weights
     starting = asyncio.create_task(VllmEngine.start(random_settings(random_weights)))
     started: list[psutil.Process] = []
     async with asyncio.timeout(120):
-        while len(started) < 2:  # the engine's core and its worker
+        while not any("VLLM::Worker" in " ".join(child.cmdline()) for child in started):
             await asyncio.sleep(0.1)
             children = psutil.Process().children(recursive=True)
             started = [child for child in children if child.pid not in before]
+    assert not starting.done()
     starting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await starting
