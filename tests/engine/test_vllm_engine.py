@@ -20,13 +20,13 @@ from ucbd.models.vllm_engine import VllmEngine
 pytestmark = pytest.mark.slow
 
 
-def running() -> float:
-    """The scheduler's own count, as vLLM last published it."""
+def published(name: str) -> float:
+    """One of vLLM's own counts, as its scheduler last published it."""
     return sum(
         sample.value
         for metric in REGISTRY.collect()
-        if metric.name == "vllm:num_requests_running"
         for sample in metric.samples
+        if sample.name == name
     )
 
 
@@ -94,23 +94,29 @@ async def test_a_shared_prefix_is_reused(engine):
 
 
 async def test_a_cancelled_call_is_gone_from_the_scheduler(engine):
-    work = [
-        asyncio.create_task(
-            engine.generate(
-                EncodedPrompt((6, n)), GenerationOptions(400, 1.0, seed=n), entropies=True
-            )
-        )
-        for n in range(4)
+    """By the scheduler's own count, long before it would have ended by itself."""
+    requests = [
+        (EncodedPrompt((6, seed)), GenerationOptions(400, 1.0, seed=seed))
+        for seed in (1, 14, 21, 31)  # long answers, by this model
     ]
+
+    def start():
+        return [
+            asyncio.create_task(engine.generate(*request, entropies=True)) for request in requests
+        ]
+
+    whole = sum(answer.tokens for answer in await asyncio.gather(*start()))
+    before = published("vllm:generation_tokens_total")
+    work = start()
     async with asyncio.timeout(30):
-        while running() < 4:  # noqa: ASYNC110 - another process counts
+        while published("vllm:num_requests_running") < 4:  # noqa: ASYNC110 - in another process
             await asyncio.sleep(0.01)
-    for task in work:
-        task.cancel()
-    await asyncio.gather(*work, return_exceptions=True)
-    async with asyncio.timeout(2):  # had they run on, they would for much longer
-        while running():  # noqa: ASYNC110 - another process counts
+        for task in work:
+            task.cancel()
+        await asyncio.gather(*work, return_exceptions=True)
+        while published("vllm:num_requests_running"):  # noqa: ASYNC110 - likewise
             await asyncio.sleep(0.01)
+    assert published("vllm:generation_tokens_total") - before < whole / 2
 
 
 async def test_bounds_hold_the_exact_value(random_weights, engine):

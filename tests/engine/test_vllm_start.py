@@ -59,6 +59,7 @@ async def doubted(random_weights):
     log, warnings = logging.getLogger("ucbd.models.vllm_engine"), Warnings()
     log.addHandler(warnings)
     held = asyncio.create_task(seconds_the_loop_is_held())
+    await asyncio.sleep(0)  # its clock runs from here on
     begin = time.monotonic()
     with pytest.MonkeyPatch.context() as patch:
         wrong = "tests.engine.wrong_processor:TenPercentTooSharp"
