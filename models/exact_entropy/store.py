@@ -15,6 +15,7 @@ MAX_VALUES = 1 << 20
 """Values kept for requests nobody has collected yet: 8 MiB, a thousand answers of a thousand
 tokens. Beyond it the request that has waited longest since its last token is forgotten."""
 
+_NEVER = -1e4  # e to this is 0 and 0 times it is 0, which 0 times −inf is not
 _MAX_PENDING = 64  # device copies under way before the oldest is waited for
 
 
@@ -92,6 +93,12 @@ class EntropyStore:
 def entropy(logits: torch.Tensor) -> torch.Tensor:
     """``-sum p ln p`` over the last dimension, in nats: (rows, V) → (rows,), higher = less certain.
 
-    Masked entries (−inf) have p = 0 and add nothing; a row with NaN gives NaN.
+    Masked entries (−inf) have p = 0 and add nothing; a row with NaN gives NaN. With logits x
+    shifted so that the largest is 0, and Z = sum e^x, it is ``ln Z - (sum x e^x)/Z``: neither term
+    is negative, so nothing cancels, and no logarithm per entry is needed.
     """
-    return torch.special.entr(torch.softmax(logits, dim=-1, dtype=torch.float32)).sum(dim=-1)
+    logits = logits.float()
+    shifted = (logits - logits.amax(dim=-1, keepdim=True)).clamp_(min=_NEVER)
+    weights = shifted.exp()
+    total = weights.sum(dim=-1)
+    return total.log() - shifted.mul_(weights).sum(dim=-1) / total
