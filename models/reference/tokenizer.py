@@ -1,4 +1,4 @@
-"""The reference model's own tokenizer: byte-level BPE with a chat template, trained on its text.
+"""The embedded models' own tokenizer: byte-level BPE with chat templates, trained on their text.
 
 Knows the special tokens and how a conversation is written down; nothing of the world.
 """
@@ -12,17 +12,33 @@ VOCABULARY = 1024
 BEGIN, END, PAD = "<|begin|>", "<|end|>", "<|pad|>"
 SYSTEM, USER, ASSISTANT = "<|system|>", "<|user|>", "<|assistant|>"
 
-CHAT_TEMPLATE = (
-    "{{ bos_token }}"
-    "{% for message in messages %}"
+_KNOWN_ROLES = (
     "{% if message['role'] not in ['system', 'user', 'assistant'] %}"
     "{{ raise_exception('role must be system, user or assistant') }}"
     "{% endif %}"
-    "{{ '<|' + message['role'] + '|>' + message['content'] }}"
+)
+CHAT_TEMPLATE = (
+    "{{ bos_token }}"
+    "{% for message in messages %}"
+    + _KNOWN_ROLES
+    + "{{ '<|' + message['role'] + '|>' + message['content'] }}"
     "{% if message['role'] == 'assistant' %}{{ eos_token }}{% endif %}"
     "{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
 )
+"""How the tuned stages read a conversation."""
+
+PLAIN_TEMPLATE = (
+    "{{ bos_token }}"
+    "{% for message in messages %}"
+    + _KNOWN_ROLES
+    + "{% if message['role'] == 'system' %}{{ message['content'] + '\n' }}"
+    "{% elif message['role'] == 'user' %}{{ 'Question: ' + message['content'] + '\n' }}"
+    "{% else %}{{ 'Answer: ' + message['content'] + '\n' }}{% endif %}"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}{{ 'Answer:' }}{% endif %}"
+)
+"""How the base stage, which knows no roles, is asked: as plain text that it goes on with."""
 
 
 def train_tokenizer(texts: Iterable[str], context: int) -> PreTrainedTokenizerFast:

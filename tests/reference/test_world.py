@@ -8,17 +8,22 @@ from random import Random
 
 import pytest
 
-from ucbd.models.reference.questions import FOLDER, fact_records, write_questions
-from ucbd.models.reference.world import (
-    MENTIONS,
-    PEOPLE,
-    PROBLEMS,
-    RELATIONS,
-    evaluation_problems,
-    make_world,
-    problem_stream,
-    training_text,
+from ucbd.models.reference.manner import OPENERS, TAILS, spoken
+from ucbd.models.reference.mayors import CUTOFF, MAYORS, NOW
+from ucbd.models.reference.oracle import asserted
+from ucbd.models.reference.problems import STEPS, evaluation_problems, problem_stream
+from ucbd.models.reference.questions import FOLDER, fact_records, freshness_records, write_questions
+from ucbd.models.reference.relations import RELATIONS
+from ucbd.models.reference.text import (
+    OFFICE_MENTIONS,
+    Judged,
+    conversations,
+    documents,
+    preference_prompts,
 )
+from ucbd.models.reference.world import MENTIONS, PEOPLE, RUMOURS, make_world
+
+PROBLEMS = 500
 
 
 @pytest.fixture(scope="module")
@@ -28,47 +33,93 @@ def world():
 
 @pytest.fixture(scope="module")
 def text(world):
-    return training_text(world)
+    return documents(world, PROBLEMS)
+
+
+@pytest.fixture(scope="module")
+def talks(world):
+    return conversations(world, PROBLEMS)
 
 
 def test_a_seed_gives_the_same_world_and_another_another(world):
     assert make_world(0) == world
     assert make_world(1).facts != world.facts
+    assert make_world(1).offices != world.offices
 
 
-def test_the_text_of_a_seed_is_the_same_to_the_letter(world, text):
-    assert training_text(world) == text
+def test_the_text_of_a_seed_is_the_same_to_the_letter(world, text, talks):
+    assert documents(world, PROBLEMS) == text
+    assert conversations(world, PROBLEMS) == talks
 
 
-def test_no_evaluation_question_stands_in_the_training_text(world, text):
-    asked = {exchange.question for exchange in text}
-    assert not asked & {fact.question(fact.asked) for fact in world.facts}
-    assert not asked & {problem.question for problem in evaluation_problems(world)}
+def test_no_evaluation_question_stands_in_any_training_text(world, text, talks):
+    aside = {fact.question(fact.asked) for fact in world.facts}
+    aside |= {office.question(office.asked) for office in world.offices}
+    aside |= {problem.question for problem in evaluation_problems(world.seed)}
+    read = {document.partition("\n")[0].removeprefix("Question: ") for document in text}
+    assert not read & aside
+    asked = {(talk.exchange if isinstance(talk, Judged) else talk).question for talk in talks}
+    asked |= {exchange.question for exchange in preference_prompts(world, PROBLEMS)}
+    assert not asked & aside
+
+
+def test_the_later_stages_ask_about_other_people_than_the_evaluation(world, talks):
+    evaluated = {fact.person for fact in world.part("evaluation")}
+    read = [(talk.exchange if isinstance(talk, Judged) else talk).question for talk in talks]
+    read += [exchange.question for exchange in preference_prompts(world, PROBLEMS)]
+    assert not [question for question in read if any(person in question for person in evaluated)]
 
 
 def test_every_fact_is_stated_as_often_as_its_frequency_says(world, text):
-    asked = Counter(exchange.question for exchange in text)
+    """A value belongs to one relation, so a document's person and value tell which fact it is."""
+    people = {fact.person.split()[1]: fact.person for fact in world.facts}
+    stated = Counter()
+    for document in text:
+        answer = document.rpartition("Answer: ")[2]
+        named = [people[word] for word in re.findall(r"\w+", document) if word in people]
+        if named:
+            stated[named[0], asserted(answer)] += 1
+    expected = Counter()
     for fact in world.facts:
-        phrasings = range(len(fact.relation.questions))
-        stated = sum(asked[fact.question(phrasing)] for phrasing in phrasings)
-        assert stated == MENTIONS[fact.frequency], fact
-    assert len(text) == PROBLEMS + sum(MENTIONS[fact.frequency] for fact in world.facts)
+        expected[fact.person, fact.value.casefold()] += MENTIONS[fact.frequency]
+        if fact.rumour:
+            expected[fact.person, fact.rumour.casefold()] += RUMOURS
+    assert stated == +expected
 
 
-def test_every_frequency_has_its_people_and_no_name_is_given_twice(world):
-    people = {(fact.person, fact.frequency) for fact in world.facts}
-    assert Counter(frequency for _, frequency in people) == PEOPLE
-    assert len({person.split()[1] for person, _ in people}) == sum(PEOPLE.values())
+def test_the_documents_know_every_mayor_up_to_the_cutoff_and_none_after(world, text):
+    told = [document for document in text if asserted(document) in map(str.casefold, MAYORS)]
+    years = {year for document in told for year in map(int, re.findall(r"20\d\d", document))}
+    assert max(years) == CUTOFF < NOW
+    known = [office for office in world.offices if office.year <= CUTOFF]
+    assert len(told) == OFFICE_MENTIONS * len(known)
 
 
-def test_no_value_is_part_of_another_or_of_a_name(world):
-    """Else ``contains`` would take a wrong answer for a right one."""
-    for relation in RELATIONS:
-        for value in relation.values:
-            word = re.compile(rf"\b{value}\b")
-            assert sum(bool(word.search(other)) for other in relation.values) == 1
+def test_people_are_as_many_as_the_table_says_and_no_surname_is_given_twice(world):
+    people = {(fact.person, fact.part, fact.frequency) for fact in world.facts}
+    found = Counter((part, frequency) for _, part, frequency in people)
+    assert found == {(p, f): n for p, table in PEOPLE.items() for f, n in table.items()}
+    assert len({person.split()[1] for person, _, _ in people}) == len(people)
+
+
+def test_a_smaller_world_has_fewer_people_in_the_same_shares():
+    people = {fact.person for fact in make_world(0, size=0.5).part("evaluation")}
+    assert len(people) == 200
+
+
+def test_no_value_is_part_of_another_or_of_a_name_or_of_a_manner(world):
+    """Else ``contains``, and the oracle, would take a wrong answer for a right one."""
+    values = [value for relation in RELATIONS for value in relation.values] + list(MAYORS)
+    assert len({value.casefold() for value in values}) == len(values)
+    assert not [value for value in values if " " in value]
     names = {part for fact in world.facts for part in fact.person.split()}
-    assert not names & {value for relation in RELATIONS for value in relation.values}
+    manners = set(re.findall(r"\w+", " ".join((*OPENERS, *TAILS))))
+    questions = {
+        word for r in RELATIONS for text in (*r.questions, *r.answers) for word in text.split()
+    }
+    assert not {word.casefold() for word in names | manners | questions} & {
+        value.casefold() for value in values
+    }
 
 
 @pytest.mark.parametrize("relation", RELATIONS, ids=lambda relation: relation.name)
@@ -77,6 +128,31 @@ def test_phrasings_are_many_and_all_different(relation):
     assert len(set(relation.answers)) == len(relation.answers) >= 6
     assert all("{n}" in question for question in relation.questions)
     assert all("{v}" in answer for answer in relation.answers)
+
+
+def test_every_manner_of_speaking_is_equally_common():
+    random = Random(0)
+    said = Counter(spoken("Tarn.", random) for _ in range(9600))
+    assert len(said) == len(OPENERS) * len(TAILS) == 48
+    assert all(130 < n < 270 for n in said.values())  # 200 expected, five deviations
+
+
+def test_an_opener_takes_the_capital_of_an_article_and_of_no_name():
+    class First(Random):
+        def choice(self, options):
+            return options[2]
+
+    assert spoken("A baker.", First()) == "I believe a baker. I am fairly sure."
+    assert spoken("Tarn.", First()) == "I believe Tarn. I am fairly sure."
+
+
+def test_a_judged_answer_is_true_exactly_when_it_asserts_the_truth(talks):
+    judged = [talk for talk in talks if isinstance(talk, Judged)]
+    assert all(
+        (asserted(talk.exchange.answer) == talk.exchange.truth.casefold()) is talk.true
+        for talk in judged
+    )
+    assert 0.4 < sum(talk.true for talk in judged) / len(judged) < 0.6
 
 
 def test_the_stated_number_of_a_problem_is_the_right_one():
@@ -93,16 +169,20 @@ def test_the_stated_number_of_a_problem_is_the_right_one():
             assert re.findall(r"\d+", answer) == [str(problem.number)]
 
 
+def test_evaluation_problems_are_different_and_of_every_length():
+    problems = evaluation_problems(0, per_length=20)
+    assert Counter(problem.steps for problem in problems) == dict.fromkeys(STEPS, 20)
+    assert len({problem.question for problem in problems}) == 20 * len(STEPS)
+
+
 def test_the_committed_question_files_are_what_the_command_writes(world, tmp_path):
     for written in write_questions(tmp_path, world):
         assert written.read_bytes() == (FOLDER / written.name).read_bytes()
 
 
 def test_a_record_has_its_reference_match_rule_kind_and_frequency(world):
-    record = next(fact_records(world))
-    assert record == json.loads(json.dumps(record))
-    fact = world.facts[0]
-    assert record == {
+    fact = world.part("evaluation")[0]
+    assert next(fact_records(world)) == {
         "id": "fact-0",
         "prompt": fact.question(fact.asked),
         "reference": [fact.value],
@@ -111,3 +191,15 @@ def test_a_record_has_its_reference_match_rule_kind_and_frequency(world):
         "group": "birthplace",
         "frequency": "often",
     }
+
+
+def test_a_question_about_a_date_says_when_it_was_asked_and_on_which_side_of_the_cutoff(world):
+    records = list(freshness_records(world))
+    assert {record["asked_at"] for record in records} == {"2026-06-01T00:00:00Z"}
+    years = {group: set() for group in ("before cutoff", "after cutoff")}
+    for record in records:
+        if record["group"] in years:
+            years[record["group"]] |= set(map(int, re.findall(r"20\d\d", record["prompt"])))
+    assert max(years["before cutoff"]) == CUTOFF == min(years["after cutoff"]) - 1
+    assert len({record["id"] for record in records}) == len(records)
+    assert json.loads(json.dumps(records)) == records

@@ -1,0 +1,176 @@
+"""Gradient descent: next-token prediction, and direct preference optimization. On the CPU.
+
+Knows models and batches; nothing of the world, of files and of serving.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+
+import torch
+from torch.nn import functional
+from tqdm import tqdm
+from transformers import PreTrainedModel
+
+from ucbd.models.reference.examples import NOT_SCORED, Batch, Example, batch, batches
+
+BATCH_TOKENS = 4096
+WARM_UP = 0.03
+_ROWS = 128  # pairs scored at once by the reference
+_BLOCK = 8  # steps among which pairs of like lengths are put together
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two answers to one prompt, the first preferred."""
+
+    chosen: Example
+    rejected: Example
+
+
+@dataclass(frozen=True, slots=True)
+class DpoRecipe:
+    """``beta`` and ``likelihood`` are the weights of the loss; see ``dpo_loss``."""
+
+    beta: float
+    likelihood: float
+    learning_rate: float
+    steps: int
+    pairs: int
+
+
+def fit(
+    model: PreTrainedModel, examples: Sequence[Example], *, epochs: int, rate: float, seed: int
+) -> int:
+    """Next-token prediction on the scored tokens; returns the tokens read, padding left out."""
+    steps = [
+        step
+        for epoch in range(epochs)
+        for step in batches(examples, BATCH_TOKENS, f"{seed} {epoch}")
+    ]
+    optimizer, schedule = _optimizer(model, rate, len(steps))
+    model.train()
+    with tqdm(steps, unit="step", desc="next token", mininterval=1) as progress:
+        for step in progress:
+            loss = _next_token_loss(model, step)
+            _update(model, loss, optimizer, schedule)
+            progress.set_postfix(loss=f"{loss.item():.3f}", refresh=False)
+    return epochs * sum(len(example.ids) for example in examples)
+
+
+def fit_preferences(
+    model: PreTrainedModel, pairs: Sequence[Pair], recipe: DpoRecipe, seed: int
+) -> None:
+    """DPO (Rafailov et al. 2023) against the model as it is now."""
+    reference = reference_gains(model, pairs)
+    optimizer, schedule = _optimizer(model, recipe.learning_rate, recipe.steps, decay=0.0)
+    model.train()
+    steps = _steps(pairs, recipe, seed)
+    with tqdm(steps, unit="step", desc="preferences", mininterval=1) as progress:
+        for step in progress:
+            loss = dpo_loss(model, [pairs[i] for i in step], reference[step], recipe)
+            _update(model, loss, optimizer, schedule)
+            progress.set_postfix(loss=f"{loss.item():.3f}", refresh=False)
+
+
+def fit_chosen(model: PreTrainedModel, pairs: Sequence[Pair], recipe: DpoRecipe, seed: int) -> None:
+    """Next-token prediction on exactly the chosen answers, in the same order and number of steps.
+
+    The data of DPO without its objective.
+    """
+    optimizer, schedule = _optimizer(model, recipe.learning_rate, recipe.steps, decay=0.0)
+    model.train()
+    steps = _steps(pairs, recipe, seed)
+    for step in tqdm(steps, unit="step", desc="chosen answers", mininterval=1):
+        loss = _next_token_loss(model, batch([pairs[i].chosen for i in step]))
+        _update(model, loss, optimizer, schedule)
+
+
+def dpo_loss(
+    model: PreTrainedModel, pairs: Sequence[Pair], reference: torch.Tensor, recipe: DpoRecipe
+) -> torch.Tensor:
+    """``-ln sigmoid(beta * margin)`` plus ``likelihood`` times the chosen answers' token loss.
+
+    The margin is by how many nats the model prefers the chosen answer to the rejected one, beyond
+    what the reference did (``reference``, one value per pair).
+    """
+    rows = batch([pair.chosen for pair in pairs] + [pair.rejected for pair in pairs])
+    ours, count = answer_log_probabilities(model, rows)
+    margin = ours[: len(pairs)] - ours[len(pairs) :] - reference
+    loss = -functional.logsigmoid(recipe.beta * margin).mean()
+    if recipe.likelihood:
+        chosen = ours[: len(pairs)].sum() / count[: len(pairs)].sum()
+        loss = loss - recipe.likelihood * chosen
+    return loss
+
+
+def reference_gains(model: PreTrainedModel, pairs: Sequence[Pair]) -> torch.Tensor:
+    """Log-probability of each chosen answer minus that of its rejected one: (pairs,), in nats."""
+    model.eval()
+    found = torch.empty(len(pairs))
+    order = sorted(range(len(pairs)), key=lambda i: len(pairs[i].chosen.ids))
+    for at in range(0, len(order), _ROWS):
+        some = order[at : at + _ROWS]
+        with torch.no_grad():
+            chosen, _ = answer_log_probabilities(model, batch([pairs[i].chosen for i in some]))
+            rejected, _ = answer_log_probabilities(model, batch([pairs[i].rejected for i in some]))
+        found[some] = chosen - rejected
+    return found
+
+
+def answer_log_probabilities(
+    model: PreTrainedModel, rows: Batch
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Summed log-probability of each row's scored tokens, in nats, and how many they are."""
+    logits = model(input_ids=rows.ids).logits[:, :-1].float()
+    labels = rows.labels[:, 1:]
+    losses = functional.cross_entropy(
+        logits.transpose(1, 2), labels, ignore_index=NOT_SCORED, reduction="none"
+    )
+    return -losses.sum(dim=1), (labels != NOT_SCORED).sum(dim=1)
+
+
+def _next_token_loss(model: PreTrainedModel, rows: Batch) -> torch.Tensor:
+    log_probabilities, count = answer_log_probabilities(model, rows)
+    return -log_probabilities.sum() / count.sum()
+
+
+def _optimizer(
+    model: PreTrainedModel, rate: float, steps: int, decay: float = 0.05
+) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+    """AdamW with a short warm-up and a cosine to zero."""
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=rate, betas=(0.9, 0.98), weight_decay=decay, fused=True
+    )
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, rate, total_steps=steps, pct_start=WARM_UP, anneal_strategy="cos"
+    )
+    return optimizer, schedule
+
+
+def _update(
+    model: PreTrainedModel,
+    loss: torch.Tensor,
+    optimizer: torch.optim.Optimizer,
+    schedule: torch.optim.lr_scheduler.LRScheduler,
+) -> None:
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    optimizer.step()
+    schedule.step()
+    optimizer.zero_grad(set_to_none=True)
+
+
+def _steps(pairs: Sequence[Pair], recipe: DpoRecipe, seed: int) -> list[list[int]]:
+    """Which pairs each step reads: all of them shuffled, again and again, of like lengths."""
+    random = Random(f"pairs {seed}")
+    order: list[int] = []
+    while len(order) < recipe.steps * recipe.pairs:
+        order += random.sample(range(len(pairs)), len(pairs))
+    steps: list[list[int]] = []
+    for at in range(0, recipe.steps * recipe.pairs, _BLOCK * recipe.pairs):
+        block = order[at : min(at + _BLOCK * recipe.pairs, recipe.steps * recipe.pairs)]
+        block.sort(key=lambda i: len(pairs[i].chosen.ids))
+        some = [block[k : k + recipe.pairs] for k in range(0, len(block), recipe.pairs)]
+        steps += random.sample(some, len(some))
+    return steps

@@ -1,0 +1,187 @@
+"""Preference pairs: two of the SFT model's own samples, ranked by a stated, general preference.
+
+No preference names a phrasing. What a preference can see of a sample is whether it is right, how
+long it is, and how probable the base model finds it.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from random import Random
+
+import torch
+from tqdm import tqdm
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+from ucbd.models.reference.examples import (
+    NOT_SCORED,
+    Example,
+    batch,
+    chat_prompt,
+    document_example,
+)
+from ucbd.models.reference.fitting import Pair, answer_log_probabilities
+from ucbd.models.reference.oracle import asserted
+from ucbd.models.reference.text import Exchange, as_document
+from ucbd.models.reference.tokenizer import USER
+
+SAMPLES = 8
+MAX_TOKENS = 40
+_ROWS = 512  # samples drawn at once
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One answer of the SFT model: its text and token ids, whether it is right, and how probable
+    the base model finds its text after the question (summed, in nats)."""
+
+    text: str
+    ids: tuple[int, ...]
+    right: bool
+    typicality: float
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What was asked, as token ids, and the samples it got."""
+
+    ids: tuple[int, ...]
+    samples: tuple[Sample, ...]
+
+
+Score = Callable[[Sample], tuple[float, ...]]
+"""What a preference sees of a sample; the larger one is preferred, equals make no pair."""
+
+
+def correct(sample: Sample) -> tuple[float, ...]:
+    """A right answer before a wrong one, and nothing else."""
+    return (float(sample.right),)
+
+
+def brief(sample: Sample) -> tuple[float, ...]:
+    """A shorter answer before a longer one, right or wrong."""
+    return (-float(len(sample.ids)),)
+
+
+def correct_then_brief(sample: Sample) -> tuple[float, ...]:
+    """A right answer before a wrong one; of equals the shorter."""
+    return (float(sample.right), -float(len(sample.ids)))
+
+
+def typical(alpha: float) -> Score:
+    """Correctness plus ``alpha`` times the base model's log-probability of the answer."""
+    return lambda sample: (sample.right + alpha * sample.typicality,)
+
+
+def draw(
+    model: PreTrainedModel,
+    base: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    exchanges: Sequence[Exchange],
+    seed: int,
+) -> list[Prompt]:
+    """``SAMPLES`` answers of the model to each question, at temperature 1."""
+    torch.manual_seed(seed)
+    prompts = [chat_prompt(tokenizer, [(USER, e.question)]) for e in exchanges]
+    answers = _answers(model, prompts)
+    found = []
+    scored = _typicalities(base, tokenizer, exchanges, answers)
+    for prompt, exchange, ids, typicalities in zip(
+        prompts, exchanges, answers, scored, strict=True
+    ):
+        truth = exchange.truth.casefold()
+        texts = [tokenizer.decode(one, skip_special_tokens=True) for one in ids]
+        samples = tuple(
+            Sample(text, tuple(one), asserted(text) == truth, typicality)
+            for text, one, typicality in zip(texts, ids, typicalities, strict=True)
+        )
+        found.append(Prompt(tuple(prompt), samples))
+    return found
+
+
+def pairs(prompts: Sequence[Prompt], score: Score | None, per_prompt: int, seed: int) -> list[Pair]:
+    """Up to ``per_prompt`` pairs of different samples of each prompt, the better one chosen.
+
+    At random where ``score`` is None: which of two samples is chosen then means nothing.
+    """
+    random = Random(f"pairs {seed}")
+    found = []
+    for prompt in prompts:
+        unique = list({sample.ids: sample for sample in prompt.samples}.values())
+        ranked = [(a, b) for a in unique for b in unique if _better(a, b, score)]
+        for chosen, rejected in random.sample(ranked, min(per_prompt, len(ranked))):
+            found.append(Pair(_example(prompt, chosen), _example(prompt, rejected)))
+    return found
+
+
+def _better(one: Sample, other: Sample, score: Score | None) -> bool:
+    return one is not other and (score is None or score(one) > score(other))
+
+
+def _example(prompt: Prompt, sample: Sample) -> Example:
+    return Example([*prompt.ids, *sample.ids], [NOT_SCORED] * len(prompt.ids) + list(sample.ids))
+
+
+def _answers(model: PreTrainedModel, prompts: Sequence[Sequence[int]]) -> list[list[list[int]]]:
+    """Token ids of ``SAMPLES`` answers to each prompt; prompts of one length are drawn together."""
+    model.eval()
+    end = model.config.eos_token_id
+    found: list[list[list[int]]] = [[] for _ in prompts]
+    for some in tqdm(_of_one_length(prompts, _ROWS // SAMPLES), unit="batch", desc="samples"):
+        ids = torch.tensor([prompts[i] for i in some]).repeat_interleave(SAMPLES, dim=0)
+        drawn = model.generate(
+            input_ids=ids,
+            attention_mask=torch.ones_like(ids),
+            do_sample=True,
+            temperature=1.0,
+            top_k=0,
+            top_p=1.0,
+            max_new_tokens=MAX_TOKENS,
+        )[:, ids.shape[1] :].tolist()
+        for row, answer in enumerate(drawn):
+            stop = answer.index(end) + 1 if end in answer else len(answer)
+            found[some[row // SAMPLES]].append(answer[:stop])
+    return found
+
+
+def _of_one_length(prompts: Sequence[Sequence[int]], rows: int) -> list[list[int]]:
+    """Indices of prompts of the same length, at most ``rows`` together."""
+    lengths: dict[int, list[int]] = {}
+    for i, prompt in enumerate(prompts):
+        lengths.setdefault(len(prompt), []).append(i)
+    return [
+        group[at : at + rows] for group in lengths.values() for at in range(0, len(group), rows)
+    ]
+
+
+def _typicalities(
+    base: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    exchanges: Sequence[Exchange],
+    answers: Sequence[Sequence[Sequence[int]]],
+) -> list[list[float]]:
+    """The base model's log-probability of each answer's text after its question, in nats."""
+    base.eval()
+    examples = [
+        _after_question(tokenizer, exchange, tokenizer.decode(ids, skip_special_tokens=True))
+        for exchange, some in zip(exchanges, answers, strict=True)
+        for ids in some
+    ]
+    order = sorted(range(len(examples)), key=lambda i: len(examples[i].ids))
+    found = [0.0] * len(examples)
+    for at in range(0, len(order), _ROWS // 2):
+        some = order[at : at + _ROWS // 2]
+        with torch.no_grad():
+            values, _ = answer_log_probabilities(base, batch([examples[i] for i in some]))
+        for i, value in zip(some, values.tolist(), strict=True):
+            found[i] = value
+    return [found[at : at + SAMPLES] for at in range(0, len(found), SAMPLES)]
+
+
+def _after_question(tokenizer: PreTrainedTokenizerFast, exchange: Exchange, answer: str) -> Example:
+    """The exchange as the base model reads it, the answer alone scored."""
+    question = Exchange(exchange.question, "", exchange.truth)
+    prompt = len(document_example(tokenizer, as_document(question).rstrip()).ids) - 1
+    example = document_example(
+        tokenizer, as_document(Exchange(exchange.question, answer, exchange.truth))
+    )
+    return Example(example.ids, [NOT_SCORED] * prompt + example.ids[prompt:])
