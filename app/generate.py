@@ -210,6 +210,7 @@ def _question(
         samples=min(most, policy.samples),
         clusterer=wanted.clusterer or policy.clusterer or service.settings.clusterer,
         explain=wanted.explain,
+        text=wanted.prompt if wanted.messages is None else wanted.messages[-1].content,
     )
 
 

@@ -17,7 +17,9 @@ class Question:
     """One request as the cascade sees it: encoded once, limits resolved.
 
     ``samples`` is how many may be drawn (0 forbids sampling); ``clusterer`` is the name of the one
-    to use; ``explain`` runs every stage, also after the decision has been made.
+    to use; ``explain`` runs every stage, also after the decision has been made. ``text`` is the
+    question in words, the last user's turn of a conversation, for evidence that reads meaning:
+    ``prompt`` holds only what the model reads. Empty when there is none.
     """
 
     prompt: EncodedPrompt
@@ -25,6 +27,7 @@ class Question:
     samples: int
     clusterer: str
     explain: bool = False
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)

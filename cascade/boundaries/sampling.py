@@ -51,7 +51,9 @@ class Sampling:
             return Unavailable(f"{len(texts)} of {planned} samples usable{why}")
         clusterer = self._clusterers[case.question.clusterer]
         answer = final_answer(case.answer.text)
-        clustering = await case.ledger.wait(clusterer.cluster(answer, texts))
+        clustering = await case.ledger.wait(
+            clusterer.cluster(answer, texts, question=case.question.text)
+        )
         return judge(sample_set(planned, texts, clustering, str(clusterer)))
 
     async def _draw(self, case: Case) -> "_Drawn":

@@ -26,10 +26,13 @@ class Clusterer(Protocol):
 
     name: str
 
-    async def cluster(self, answer: str, samples: Sequence[str]) -> Clustering:
+    async def cluster(
+        self, answer: str, samples: Sequence[str], *, question: str = ""
+    ) -> Clustering:
         """Cluster the non-empty ``samples``, and find the cluster of ``answer`` among them.
 
-        An empty answer belongs to no cluster.
+        An empty answer belongs to no cluster. ``question`` is what they answer, in words, for
+        those that judge meaning given it; empty when it is not known.
         """
         ...
 

@@ -27,7 +27,9 @@ class Embedding:
     def __str__(self) -> str:
         return f"embedding({self._embedder.name},threshold={self._threshold:g})"
 
-    async def cluster(self, answer: str, samples: Sequence[str]) -> Clustering:
+    async def cluster(
+        self, answer: str, samples: Sequence[str], *, question: str = ""
+    ) -> Clustering:
         """See ``Clusterer``. Equal texts are embedded once."""
         unique = list(dict.fromkeys((answer, *samples)))
         vectors = dict(zip(unique, await self._embedder.embed(unique), strict=True))

@@ -20,7 +20,9 @@ class Jaccard:
     def __str__(self) -> str:
         return f"jaccard(threshold={self._threshold:g})"
 
-    async def cluster(self, answer: str, samples: Sequence[str]) -> Clustering:
+    async def cluster(
+        self, answer: str, samples: Sequence[str], *, question: str = ""
+    ) -> Clustering:
         """See ``Clusterer``. Runs inline: it is shorter than a thread switch."""
         grams = [bigrams(text) for text in samples]
         labels = list(range(len(grams)))
