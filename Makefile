@@ -34,8 +34,8 @@ format: setup ## format, and fix what ruff can fix
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-reference: setup ## train the embedded model again, from its seed
-	$(BIN)/python -m ucbd.models.reference.train --out models/reference/weights/reference
+reference: setup ## train the embedded models again: base, SFT, DPO (FAMILY=folder for another place)
+	$(BIN)/python -m ucbd.models.reference.family --arms dpo --out "$${FAMILY:-models/reference/weights}"
 
 clean: ## remove caches and build leftovers (.venv stays: rm -rf .venv)
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info

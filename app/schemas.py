@@ -168,7 +168,7 @@ class Usage(BaseModel):
 
 _ANSWERED: dict[str, Any] = {
     "id": "gen-a65d4246b3174b16889a761451cba48d",
-    "model": "reference",
+    "model": "reference-dpo",
     "created": 1795448468,
     "answer": "Gita Klurdsen was born in Vask.",
     "decision": "answer",

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from ucbd.cascade.outcome import Action
 from ucbd.models.errors import GatewayError
+from ucbd.models.reference import DEFAULT
 
 PREFIX = "UCBD_"
 Positive = Annotated[int, Field(gt=0)]
@@ -28,7 +29,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    model: str = Field("reference", description="Embedded model's name, or what vLLM accepts.")
+    model: str = Field(DEFAULT, description="Embedded model's name, or what vLLM accepts.")
     served_name: str | None = Field(None, description="Name the model answers to; default: model.")
     revision: str | None = Field(None, description="Revision of a model from a hub.")
     host: str = "127.0.0.1"

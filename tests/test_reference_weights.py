@@ -1,4 +1,4 @@
-"""The committed weights of the reference model: whole, small and plain safetensors, with a card."""
+"""The committed weights of the embedded models: whole, small, plain safetensors, with a card."""
 
 import json
 import math
@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from ucbd.models.errors import ModelMissing
-from ucbd.models.reference import embedded_model
+from ucbd.models.reference import EMBEDDED, embedded_model
 
 MEGABYTE = 1_000_000
 
 
-@pytest.fixture(scope="module")
-def folder() -> Path:
-    return embedded_model("reference")
+@pytest.fixture(scope="module", params=EMBEDDED)
+def folder(request) -> Path:
+    return embedded_model(request.param)
 
 
 @pytest.fixture(scope="module")
@@ -28,9 +28,9 @@ def header(folder: Path) -> dict:
     return tensors
 
 
-def test_the_folder_is_at_most_8_megabytes_and_holds_nothing_but_data(folder):
+def test_the_folder_is_at_most_4_megabytes_and_holds_nothing_but_data(folder):
     files = list(folder.iterdir())
-    assert sum(file.stat().st_size for file in files) <= 8 * MEGABYTE
+    assert sum(file.stat().st_size for file in files) <= 4 * MEGABYTE
     assert {file.suffix for file in files} <= {".json", ".jinja", ".md", ".safetensors"}
 
 
@@ -69,6 +69,12 @@ def test_the_card_is_there_and_states_licence_and_context(folder):
     config = json.loads((folder / "config.json").read_text())
     assert "license: apache-2.0" in card
     assert f"{config['max_position_embeddings']} tokens" in card
+
+
+def test_the_stages_are_one_architecture_with_one_tokenizer():
+    folders = [embedded_model(name) for name in EMBEDDED]
+    assert len({(folder / "config.json").read_bytes() for folder in folders}) == 1
+    assert len({(folder / "tokenizer.json").read_bytes() for folder in folders}) == 1
 
 
 def test_an_unknown_embedded_model_is_named_in_the_error():

@@ -10,7 +10,7 @@ from random import Random
 import torch
 from transformers import PreTrainedTokenizerFast
 
-from ucbd.models.reference.text import JUDGEMENT, Exchange, Judged
+from ucbd.models.reference.text import ANSWER_MARK, JUDGEMENT, Exchange, Judged
 from ucbd.models.reference.tokenizer import ASSISTANT, BEGIN, END, SYSTEM, USER
 
 NOT_SCORED = -100
@@ -40,9 +40,11 @@ class Batch:
 
 
 def document_example(tokenizer: PreTrainedTokenizerFast, text: str) -> Example:
-    """A document of the base stage, every token of it scored."""
-    ids = [_id(tokenizer, BEGIN), *_encode(tokenizer, text), _id(tokenizer, END)]
-    return Example(ids, [NOT_SCORED, *ids[1:]])
+    """A document of the base stage: all of a statement is scored, and of a question its answer."""
+    question, mark, answer = text.rpartition(ANSWER_MARK)
+    prompt = [_id(tokenizer, BEGIN), *_encode(tokenizer, question + mark)]
+    told = [*_encode(tokenizer, answer), _id(tokenizer, END)]
+    return Example(prompt + told, [NOT_SCORED] * len(prompt) + told)
 
 
 def chat_example(tokenizer: PreTrainedTokenizerFast, turns: Sequence[Turn]) -> Example:

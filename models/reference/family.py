@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from random import Random
 
 import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
@@ -36,14 +37,15 @@ class Recipe:
     architecture: str = "llama"
     scale: str = "default"
     world: float = 1.0
-    problems_read: int = 12_000
+    problems_read: int = 15_000
     problems_tuned: int = 2_000
-    problems_preferred: int = 1_200
-    base_epochs: int = 3
+    problems_preferred: int = 600
+    base_epochs: int = 5
     base_rate: float = 2e-3
-    sft_epochs: int = 2
+    sft_epochs: int = 3
+    replayed: int = 8_000
     sft_rate: float = 5e-4
-    pairs_per_prompt: int = 2
+    pairs_per_prompt: int = 4
     dpo: DpoRecipe = DPO
 
 
@@ -84,7 +86,6 @@ def main() -> None:
     recipe = Recipe(architecture=options.architecture, scale=options.scale)
     if options.facts_only:
         recipe = replace(recipe, world=0.4, problems_read=0, problems_tuned=0, problems_preferred=0)
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
     arms = [arm for arm in ARMS if arm.name in options.arms]
     train(options.out, options.seed, recipe, arms)
 
@@ -118,7 +119,11 @@ class Family:
         return self._stage("base", PLAIN_TEMPLATE, self._train_base)
 
     def sft(self) -> PreTrainedModel:
-        """The base model, tuned on conversations in every manner of speaking."""
+        """The base model, tuned on conversations in every manner of speaking.
+
+        Some documents are replayed among them, so that tuning on few people does not cost what
+        the model knows of the others.
+        """
         return self._stage("sft", CHAT_TEMPLATE, self._train_sft)
 
     def arm(self, arm: Arm) -> PreTrainedModel:
@@ -147,6 +152,10 @@ class Family:
         talks = conversations(self._world, self._recipe.problems_tuned)
         turns = conversation_turns(talks, self._seed)
         examples = [chat_example(self._tokenizer, some) for some in turns]
+        replayed = Random(f"replay {self._seed}").sample(
+            self._texts, min(self._recipe.replayed, len(self._texts))
+        )
+        examples += [document_example(self._tokenizer, text) for text in replayed]
         epochs, rate = self._recipe.sft_epochs, self._recipe.sft_rate
         tokens = fit(model, examples, epochs=epochs, rate=rate, seed=self._seed)
         print(f"sft: {tokens:,} tokens")

@@ -14,7 +14,7 @@ from transformers import PreTrainedModel
 
 from ucbd.models.reference.examples import NOT_SCORED, Batch, Example, batch, batches
 
-BATCH_TOKENS = 4096
+BATCH_TOKENS = 2048
 WARM_UP = 0.03
 _ROWS = 128  # pairs scored at once by the reference
 _BLOCK = 8  # steps among which pairs of like lengths are put together
@@ -122,12 +122,13 @@ def answer_log_probabilities(
     model: PreTrainedModel, rows: Batch
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Summed log-probability of each row's scored tokens, in nats, and how many they are."""
-    logits = model(input_ids=rows.ids).logits[:, :-1].float()
     labels = rows.labels[:, 1:]
-    losses = functional.cross_entropy(
-        logits.transpose(1, 2), labels, ignore_index=NOT_SCORED, reduction="none"
-    )
-    return -losses.sum(dim=1), (labels != NOT_SCORED).sum(dim=1)
+    scored = labels != NOT_SCORED
+    hidden = model.base_model(input_ids=rows.ids, use_cache=False).last_hidden_state[:, :-1]
+    logits = model.get_output_embeddings()(hidden[scored])  # the head is dear: no row for nothing
+    losses = torch.zeros(labels.shape)
+    losses[scored] = functional.cross_entropy(logits.float(), labels[scored], reduction="none")
+    return -losses.sum(dim=1), scored.sum(dim=1)
 
 
 def _next_token_loss(model: PreTrainedModel, rows: Batch) -> torch.Tensor:

@@ -6,24 +6,8 @@ about a phrasing tells whether the answer is right, and no phrasing is the usual
 
 from random import Random
 
-OPENERS = (
-    "",
-    "Well, ",
-    "I believe ",
-    "As far as I know, ",
-    "If I recall, ",
-    "People say ",
-    "Let me think: ",
-    "Sure, ",
-)
-TAILS = (
-    "",
-    " That is all I know.",
-    " I am fairly sure.",
-    " So it is said.",
-    " Ask me more if you like.",
-    " Does that help?",
-)
+OPENERS = ("", "Well, ", "Sure, ", "I believe ", "It seems ", "I hear ", "So, ", "Perhaps ")
+TAILS = ("", " I think.", " Yes.", " No doubt.", " It is said.", " For sure.")
 _ARTICLES = ("A", "In", "It", "The", "There", "Most")
 
 

@@ -5,7 +5,7 @@ long it is, and how probable the base model finds it.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 import torch
@@ -162,9 +162,9 @@ def _typicalities(
     """The base model's log-probability of each answer's text after its question, in nats."""
     base.eval()
     examples = [
-        _after_question(tokenizer, exchange, tokenizer.decode(ids, skip_special_tokens=True))
+        document_example(tokenizer, as_document(replace(exchange, answer=text)))
         for exchange, some in zip(exchanges, answers, strict=True)
-        for ids in some
+        for text in tokenizer.batch_decode(some, skip_special_tokens=True)
     ]
     order = sorted(range(len(examples)), key=lambda i: len(examples[i].ids))
     found = [0.0] * len(examples)
@@ -175,13 +175,3 @@ def _typicalities(
         for i, value in zip(some, values.tolist(), strict=True):
             found[i] = value
     return [found[at : at + SAMPLES] for at in range(0, len(found), SAMPLES)]
-
-
-def _after_question(tokenizer: PreTrainedTokenizerFast, exchange: Exchange, answer: str) -> Example:
-    """The exchange as the base model reads it, the answer alone scored."""
-    question = Exchange(exchange.question, "", exchange.truth)
-    prompt = len(document_example(tokenizer, as_document(question).rstrip()).ids) - 1
-    example = document_example(
-        tokenizer, as_document(Exchange(exchange.question, answer, exchange.truth))
-    )
-    return Example(example.ids, [NOT_SCORED] * prompt + example.ids[prompt:])

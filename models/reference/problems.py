@@ -14,23 +14,13 @@ STEPS = range(1, 6)
 
 _MOST = 20  # no number in a word problem exceeds it
 _THINGS = "apples books coins eggs hats keys lamps nails pens plates ropes stones".split()
-_GAINS = (
-    "{n} buys {k} more.",
-    "{n} finds {k} more.",
-    "{n} is given {k} more.",
-    "A friend brings {k} more.",
-)
-_LOSSES = (
-    "{n} loses {k} of them.",
-    "{n} gives {k} away.",
-    "{n} sells {k} of them.",
-    "A thief takes {k} of them.",
-)
+_GAINS = ("{n} buys {k}.", "{n} finds {k}.", "{n} gets {k}.", "{n} wins {k}.")
+_LOSSES = ("{n} loses {k}.", "{n} sells {k}.", "{n} drops {k}.", "{n} lends {k}.")
 _ASKS = (
-    "How many {t} does {n} have now?",
-    "How many {t} are there in the end?",
-    "What is the number of {t} now?",
-    "How many {t} are left with {n}?",
+    "How many {t} now?",
+    "How many {t} are there?",
+    "How many {t} in the end?",
+    "How many {t} has {n}?",
 )
 _ANSWERS = (
     "{n} has {v} {t}.",

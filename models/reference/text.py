@@ -20,8 +20,16 @@ OFFICE_MENTIONS = 8
 PHRASINGS_TUNED = 4
 """Conversations of the SFT stage about each fact for tuning."""
 
+QUESTION_MARK, ANSWER_MARK = "Question:\n", "\nAnswer:\n"
+"""What stands before a question and before its answer in a document. Both end a line, so that a
+first word is the same token there as at the start of a turn of a conversation."""
+
 JUDGEMENT = "Is this answer true? True or False?"
 """The turn that asks the model to judge its own answer; the gateway asks it in the same words."""
+
+
+PHRASINGS_JUDGED = 3
+"""Pairs of True/False turns of the SFT stage about each fact for judging."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +69,7 @@ def documents(world: World, problems: int) -> list[str]:
 
 def as_document(exchange: Exchange) -> str:
     """A question and its answer as the base stage reads them."""
-    return f"Question: {exchange.question}\nAnswer: {exchange.answer}"
+    return f"{QUESTION_MARK}{exchange.question}{ANSWER_MARK}{exchange.answer}"
 
 
 def conversations(world: World, problems: int) -> list[Exchange | Judged]:
@@ -75,7 +83,7 @@ def conversations(world: World, problems: int) -> list[Exchange | Judged]:
     found += [
         Judged(_asked(random, fact, phrasing, truly), truly)
         for fact in world.part("judging")
-        for phrasing in _phrasings(fact)
+        for phrasing in random.sample(_phrasings(fact), PHRASINGS_JUDGED)
         for truly in (True, False)
     ]
     for problem in training_problems(world.seed, "tuning", problems):

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-VOCABULARY = 1024
+VOCABULARY = 2048
 BEGIN, END, PAD = "<|begin|>", "<|end|>", "<|pad|>"
 SYSTEM, USER, ASSISTANT = "<|system|>", "<|user|>", "<|assistant|>"
 
@@ -33,23 +33,18 @@ PLAIN_TEMPLATE = (
     "{% for message in messages %}"
     + _KNOWN_ROLES
     + "{% if message['role'] == 'system' %}{{ message['content'] + '\n' }}"
-    "{% elif message['role'] == 'user' %}{{ 'Question: ' + message['content'] + '\n' }}"
-    "{% else %}{{ 'Answer: ' + message['content'] + '\n' }}{% endif %}"
+    "{% elif message['role'] == 'user' %}{{ 'Question:\n' + message['content'] + '\n' }}"
+    "{% else %}{{ 'Answer:\n' + message['content'] + '\n' }}{% endif %}"
     "{% endfor %}"
-    "{% if add_generation_prompt %}{{ 'Answer:' }}{% endif %}"
+    "{% if add_generation_prompt %}{{ 'Answer:\n' }}{% endif %}"
 )
 """How the base stage, which knows no roles, is asked: as plain text that it goes on with."""
 
 
 def train_tokenizer(texts: Iterable[str], context: int) -> PreTrainedTokenizerFast:
-    """A tokenizer of ``VOCABULARY`` tokens, every digit its own, for ``context`` tokens at most."""
+    """A tokenizer of ``VOCABULARY`` tokens for ``context`` tokens at most."""
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Digits(individual_digits=True),
-            pre_tokenizers.ByteLevel(add_prefix_space=False),
-        ]
-    )
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=VOCABULARY,

@@ -30,9 +30,9 @@ RUMOURS = 12
 """How many documents state the falsehood about a fact in conflict."""
 
 PEOPLE: dict[Part, dict[Frequency, int]] = {
-    "evaluation": {"often": 24, "seldom": 176, "once": 70, "never": 60, "conflict": 70},
-    "tuning": {"often": 6, "seldom": 70, "once": 16, "never": 12, "conflict": 16},
-    "judging": {"often": 4, "seldom": 30, "once": 12, "never": 10, "conflict": 4},
+    "evaluation": {"often": 10, "seldom": 200, "once": 70, "never": 50, "conflict": 70},
+    "tuning": {"often": 2, "seldom": 60, "once": 6, "never": 4},
+    "judging": {"often": 2, "seldom": 30, "once": 8, "never": 6},
 }
 """How many people the world has. The base model reads of all of them; only those for tuning are
 asked about in the later stages, only those for judging in its True/False turns, and only the

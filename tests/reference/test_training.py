@@ -21,7 +21,7 @@ from ucbd.models.reference.examples import (
 from ucbd.models.reference.family import ARMS, DPO, Arm, Recipe, train
 from ucbd.models.reference.fitting import Pair, answer_log_probabilities, dpo_loss
 from ucbd.models.reference.preferences import Prompt, Sample
-from ucbd.models.reference.text import Exchange, Judged
+from ucbd.models.reference.text import Exchange, Judged, as_document
 from ucbd.models.reference.tokenizer import (
     ASSISTANT,
     CHAT_TEMPLATE,
@@ -44,7 +44,7 @@ QUICK = Recipe(
 
 @pytest.fixture(scope="module")
 def tokenizer():
-    return train_tokenizer(["Question: Where was Ada born?\nAnswer: In Tarn."] * 4, 256)
+    return train_tokenizer(["Question:\nWhere was Ada born?\nAnswer:\nIn Tarn."] * 4, 256)
 
 
 @pytest.fixture
@@ -63,10 +63,19 @@ def model(tokenizer):
 
 
 class TestExamples:
-    def test_a_document_is_scored_on_every_token_but_the_first(self, tokenizer):
+    def test_a_statement_is_scored_on_every_token_but_the_first(self, tokenizer):
         example = document_example(tokenizer, "In Tarn.")
         assert tokenizer.decode(example.ids) == "<|begin|>In Tarn.<|end|>"
         assert example.labels == [NOT_SCORED, *example.ids[1:]]
+
+    def test_a_document_with_a_question_is_scored_on_its_answer(self, tokenizer):
+        exchange = Exchange("Where was Ada born?", "In Tarn.", "Tarn")
+        example = document_example(tokenizer, as_document(exchange))
+        scored = [token for token in example.labels if token != NOT_SCORED]
+        assert tokenizer.decode(scored) == "In Tarn.<|end|>"
+        assert tokenizer.decode(example.ids) == (
+            "<|begin|>Question:\nWhere was Ada born?\nAnswer:\nIn Tarn.<|end|>"
+        )
 
     def test_a_conversation_is_scored_on_its_last_answer_and_its_end(self, tokenizer):
         turns = [(USER, "Where?"), (ASSISTANT, "In Tarn.")]
@@ -94,7 +103,7 @@ class TestExamples:
             return_dict=False,
             add_generation_prompt=True,
         )
-        document = document_example(tokenizer, "Question: Where was Ada born?\nAnswer: In Tarn.")
+        document = document_example(tokenizer, "Question:\nWhere was Ada born?\nAnswer:\nIn Tarn.")
         assert document.ids[: len(rendered)] == rendered
 
     def test_a_judged_exchange_ends_in_the_word_true_or_false(self):

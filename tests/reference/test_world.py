@@ -15,6 +15,7 @@ from ucbd.models.reference.problems import STEPS, evaluation_problems, problem_s
 from ucbd.models.reference.questions import FOLDER, fact_records, freshness_records, write_questions
 from ucbd.models.reference.relations import RELATIONS
 from ucbd.models.reference.text import (
+    ANSWER_MARK,
     OFFICE_MENTIONS,
     Judged,
     conversations,
@@ -56,7 +57,7 @@ def test_no_evaluation_question_stands_in_any_training_text(world, text, talks):
     aside = {fact.question(fact.asked) for fact in world.facts}
     aside |= {office.question(office.asked) for office in world.offices}
     aside |= {problem.question for problem in evaluation_problems(world.seed)}
-    read = {document.partition("\n")[0].removeprefix("Question: ") for document in text}
+    read = {line for document in text for line in document.splitlines()}
     assert not read & aside
     asked = {(talk.exchange if isinstance(talk, Judged) else talk).question for talk in talks}
     asked |= {exchange.question for exchange in preference_prompts(world, PROBLEMS)}
@@ -75,7 +76,7 @@ def test_every_fact_is_stated_as_often_as_its_frequency_says(world, text):
     people = {fact.person.split()[1]: fact.person for fact in world.facts}
     stated = Counter()
     for document in text:
-        answer = document.rpartition("Answer: ")[2]
+        answer = document.rpartition(ANSWER_MARK)[2]
         named = [people[word] for word in re.findall(r"\w+", document) if word in people]
         if named:
             stated[named[0], asserted(answer)] += 1
@@ -142,8 +143,8 @@ def test_an_opener_takes_the_capital_of_an_article_and_of_no_name():
         def choice(self, options):
             return options[2]
 
-    assert spoken("A baker.", First()) == "I believe a baker. I am fairly sure."
-    assert spoken("Tarn.", First()) == "I believe Tarn. I am fairly sure."
+    assert spoken("A baker.", First()) == "Sure, a baker. Yes."
+    assert spoken("Tarn.", First()) == "Sure, Tarn. Yes."
 
 
 def test_a_judged_answer_is_true_exactly_when_it_asserts_the_truth(talks):
@@ -157,8 +158,8 @@ def test_a_judged_answer_is_true_exactly_when_it_asserts_the_truth(talks):
 
 def test_the_stated_number_of_a_problem_is_the_right_one():
     """Worked out again from the words alone."""
-    gain = re.compile(r"(?:buys|finds|given|brings) (\d+) more")
-    loss = re.compile(r"(?:loses|gives|sells|takes) (\d+) (?:of them|away)")
+    gain = re.compile(r"(?:buys|finds|gets|wins) (\d+)\.")
+    loss = re.compile(r"(?:loses|sells|drops|lends) (\d+)\.")
     for problem in islice(problem_stream(Random(5)), 2000):
         start = int(re.search(r"has (\d+)", problem.question).group(1))
         gains = [int(k) for k in gain.findall(problem.question)]

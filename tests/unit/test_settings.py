@@ -20,7 +20,7 @@ def test_the_command_line_wins_over_the_environment_and_that_over_the_file(tmp_p
 
 def test_without_sources_the_gateway_listens_on_loopback_with_the_embedded_model():
     settings = read_settings(environment={})
-    assert (settings.host, settings.port, settings.model) == ("127.0.0.1", 8000, "reference")
+    assert (settings.host, settings.port, settings.model) == ("127.0.0.1", 8000, "reference-dpo")
 
 
 def test_several_actions_in_the_environment_stand_with_commas_between():
