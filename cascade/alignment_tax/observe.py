@@ -1,0 +1,160 @@
+"""From a run's records to its small table: ``python -m ucbd.cascade.alignment_tax.observe``.
+
+    RECORDS.jsonl [...] --out RUNS/llama/seed-1/dpo [--weights FOLDER]
+
+Records are those that ``ucbd evaluate`` and ``ucbd replay`` write, scores and clusters included.
+With ``--weights`` the run also knows its parameters, its seed, and the entropy its distribution
+would have at other temperatures. Knows nothing of what the numbers will say.
+"""
+
+import argparse
+import asyncio
+import hashlib
+import json
+import math
+import os
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ucbd.cascade.alignment_tax.observations import (
+    Labels,
+    Observations,
+    ObservationsUnreadable,
+    write,
+)
+from ucbd.cascade.alignment_tax.runs import FACTS, INFO, place
+from ucbd.cascade.alignment_tax.variants import Remembered, count, variants
+from ucbd.cascade.evaluation.records import read_records
+from ucbd.models.embedder import Embedder, MiniLM
+from ucbd.models.errors import GatewayError
+
+DERIVED = "semantic_entropy"
+"""Scores that follow from the labels and are not kept."""
+
+
+async def observe(
+    records: Sequence[Mapping[str, Any]], embedder: Embedder | None = None
+) -> Observations:
+    """One row per record, in the records' order.
+
+    The signals are the records' own ``scores``; nothing is scored anew. ``embedder`` makes the
+    counts by the thresholds of ``embedding``.
+    """
+    found = variants(Remembered(embedder) if embedder else None)
+    signals = sorted({name for record in records for name in record.get("scores") or {}})
+    kept = [name for name in signals if not name.startswith(DERIVED)]
+    clusterers = sorted({name for record in records for name in record.get("clusters") or {}})
+    rows = [_numbers(record, kept) | await count(found, _samples(record)) for record in records]
+    return Observations(
+        {
+            "id": tuple(str(record["id"]) for record in records),
+            "kind": tuple(str(record.get("kind") or "") for record in records),
+            "frequency": tuple(str(record.get("frequency") or "") for record in records),
+            "group": tuple(str(record.get("group") or "") for record in records),
+        },
+        {name: np.array([row[name] for row in rows]) for name in (rows[0] if rows else ())},
+        {name: tuple(_labels(record, name) for record in records) for name in clusterers},
+    )
+
+
+def describe(records: Sequence[Mapping[str, Any]], source: bytes) -> dict[str, object]:
+    """What ``run.json`` says of a run: counts by kind, the model, how it was sampled.
+
+    Raises:
+        ObservationsUnreadable: the records were not all sampled in one way.
+    """
+    sampled = {json.dumps(r["sampling"], sort_keys=True) for r in records if r.get("sampling")}
+    if len(sampled) != 1:
+        raise ObservationsUnreadable(
+            f"sampling: a run is sampled in one way, the records name {len(sampled)}"
+        )
+    sampling = json.loads(sampled.pop())
+    return {
+        "temperature": sampling["temperature"],
+        "samples": sampling["n"],
+        "top_p": sampling.get("top_p", 1.0),
+        "counts": dict(sorted(Counter(str(r.get("kind") or "") for r in records).items())),
+        "model": records[0].get("model"),
+        "model_revision": records[0].get("model_revision"),
+        "records_sha256": hashlib.sha256(source).hexdigest(),
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Command line; 0 when the run's folder is written, 2 when the records cannot be used."""
+    parser = argparse.ArgumentParser(description="Make one run's table from its records.")
+    parser.add_argument("records", type=Path, nargs="+", help="records.jsonl, several as one run")
+    parser.add_argument("--out", type=Path, required=True, help="RUNS/llama/seed-1/dpo, say")
+    parser.add_argument("--weights", type=Path, help="folder of the model that answered")
+    parser.add_argument("--no-embedding", action="store_true", help="leave its thresholds out")
+    options = parser.parse_args(arguments)
+    try:
+        make(options.records, options.out, options.weights, embedding=not options.no_embedding)
+    except (GatewayError, OSError) as error:
+        print(f"observe: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def make(paths: Sequence[Path], out: Path, weights: Path | None, embedding: bool) -> None:
+    """Write a run's folder. ``run.json`` comes last: a folder without it is no run."""
+    place(out)
+    records = [record.model_dump() for path in paths for record in read_records(path)]
+    embedder = MiniLM() if embedding and MiniLM.installed() else None
+    info = describe(records, b"".join(path.read_bytes() for path in paths))
+    if weights is not None:
+        info |= _of_weights(weights, records)
+    write(asyncio.run(observe(records, embedder)), out)
+    partial = out / (INFO + ".partial")
+    partial.write_text(json.dumps(info, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    os.replace(partial, out / INFO)
+
+
+def _of_weights(folder: Path, records: Sequence[Mapping[str, Any]]) -> dict[str, object]:
+    # Imported here: only this needs torch.
+    from ucbd.models.tempering import parameters, tempered_entropies
+
+    asked = [(r["prompt"], r["answer"]["text"]) for r in records if r.get("kind") in FACTS]
+    training = folder / "training.json"
+    seed = json.loads(training.read_text("utf-8")).get("seed") if training.is_file() else None
+    return {
+        "parameters": parameters(folder),
+        "training_seed": seed,
+        "tempered_entropy": tempered_entropies(folder, asked),
+    }
+
+
+def _numbers(record: Mapping[str, Any], signals: Sequence[str]) -> dict[str, float]:
+    scores = record.get("scores") or {}
+    samples = record.get("samples") or []
+    tokens = [s["tokens"] for s in samples if s["text"].strip() and s.get("tokens") is not None]
+    answer = record.get("answer") or {}
+    return {
+        "correct": _or_nan(record.get("correct")),
+        "answer_tokens": _or_nan(answer.get("tokens", len(answer.get("token_entropies") or ()))),
+        "sample_tokens": float(np.mean(tokens)) if tokens else math.nan,
+        **{name: _or_nan(scores.get(name)) for name in signals},
+    }
+
+
+def _samples(record: Mapping[str, Any]) -> list[str]:
+    texts = [str(sample["text"]) for sample in record.get("samples") or []]
+    return [text for text in texts if text.strip()]
+
+
+def _labels(record: Mapping[str, Any], clusterer: str) -> Labels:
+    found = (record.get("clusters") or {}).get(clusterer)
+    return tuple(found["labels"]) if found else ()
+
+
+def _or_nan(value: float | bool | None) -> float:
+    return math.nan if value is None else float(value)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
