@@ -7,6 +7,7 @@
     ├── EngineStartFailed       the engine could not be brought up
     ├── EngineFailed            the engine took the request and broke it
     ├── ModelMissing            an embedded model's files are not there
+    ├── ModelUnusable           a model beside the engine cannot be loaded, or is of another kind
     └── DeadlineExceeded        the request's time ran out before there was an answer
 
 The HTTP status of each stands in one table, ``app/errors.py``.
@@ -43,6 +44,10 @@ class EngineFailed(GatewayError):
 
 class ModelMissing(GatewayError):
     """An embedded model that does not exist, or whose files are incomplete."""
+
+
+class ModelUnusable(GatewayError):
+    """A model beside the engine that cannot be loaded, or is not of the kind it is needed for."""
 
 
 class DeadlineExceeded(GatewayError):

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from ucbd.cascade.clustering.clusterer import Clustering, in_order_of_appearance
 from ucbd.cascade.clustering.embedding import Embedding
 from ucbd.cascade.clustering.jaccard import Jaccard, bigrams, similarity
+from ucbd.cascade.clustering.nli import Nli
+from ucbd.models.nli import Judgement
 
 texts = st.text(alphabet="ab c", min_size=1, max_size=8).filter(lambda text: text.strip())
 
@@ -31,7 +33,19 @@ class FixedEmbedder:
         return np.array([math.cos(angle), math.sin(angle)], dtype=np.float32)
 
 
-CLUSTERERS = [Jaccard(), Embedding(FixedEmbedder())]
+class HashedNli:
+    """A pair entails or not by its hash, one direction apart from the other."""
+
+    name = "hashed"
+
+    async def judge(self, pairs: Sequence[tuple[str, str]]) -> list[Judgement]:
+        return [Judgement(p := self._entailment(pair), 1 - p, 0.0) for pair in pairs]
+
+    def _entailment(self, pair: tuple[str, str]) -> float:
+        return hashlib.sha256("\0".join(pair).encode()).digest()[0] / 255
+
+
+CLUSTERERS = [Jaccard(), Embedding(FixedEmbedder()), Nli(HashedNli())]
 
 
 def test_bigrams_are_of_lower_cased_words_and_one_word_is_its_own_element():
@@ -126,5 +140,6 @@ def test_every_clusterers_name_carries_its_parameters():
     assert [str(c) for c in CLUSTERERS] == [
         "jaccard(threshold=0.4)",
         "embedding(angles,threshold=0.85)",
+        "nli(hashed,threshold=0.5)",
     ]
     assert str(Jaccard(0.5)) != str(Jaccard(0.4))
