@@ -41,7 +41,7 @@ MULTIPLE_CHOICE = {
 }
 GSM8K = {
     "question": "Ann has 1,200 eggs and sells half, then half again. How many are left?",
-    "answer": "She keeps 1200/2 = <<1200/2=600>>600.\nThen 600/2 = <<600/2=300>>300.\n#### 300",
+    "answer": "She keeps 1200/2 = <<1200/2=600>>600.\n\nThen 600/2 = <<600/2=300>>300.\n#### 300",
 }
 WEB = {
     "url": "http://www.freebase.com/view/en/justin_bieber",
@@ -66,7 +66,7 @@ def lines(*rows):
         ("TruthfulQA.csv", f"\ufeff{CSV_HEAD}\r\n{CSV_ROW}\r\n", "Proverbs"),
         ("TruthfulQA.csv.gz", gzip.compress(f"{CSV_HEAD}\n\n{CSV_ROW}\n".encode()), "Proverbs"),
         ("generation.jsonl", lines(GENERATION), "Proverbs"),
-        ("generation.json", lines(GENERATION), "Proverbs"),
+        ("generation.json", "\ufeff" + lines(GENERATION), "Proverbs"),
         ("multiple_choice.json", "\n" + json.dumps([MULTIPLE_CHOICE]), "TruthfulQA"),
     ],
 )
