@@ -6,6 +6,7 @@ seed whose default arm has the median single-cluster rate on facts by ``jaccard`
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ucbd.cascade.alignment_tax.measures import Rate, accuracy, rate, single
 from ucbd.cascade.alignment_tax.observations import Observations
@@ -22,11 +23,13 @@ class Spread:
     each: tuple[float, ...]
 
 
+@lru_cache(maxsize=256)
 def facts(run: Run) -> Observations:
     """The run's questions about facts."""
     return run.table.of_kind(*FACTS)
 
 
+@lru_cache(maxsize=256)
 def arithmetic(run: Run) -> Observations:
     """The run's word problems."""
     return run.table.of_kind("arithmetic")

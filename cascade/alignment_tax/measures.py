@@ -112,6 +112,7 @@ def accuracy(table: Observations) -> Rate | None:
     return rate(table.number("correct"))
 
 
+@lru_cache(maxsize=4096)  # every table and plot asks again
 def cluster_counts(table: Observations, clusterer: str) -> Floats:
     """Clusters of each question's samples; NaN below two samples."""
     return np.array([_count(labels) for labels in _labels(table, clusterer)])
@@ -135,6 +136,7 @@ def single_of_first(table: Observations, clusterer: str, n: int) -> Floats:
     return _single(np.array([_count(labels) for labels in cut]))
 
 
+@lru_cache(maxsize=4096)
 def semantic_entropy(table: Observations, clusterer: str) -> Floats:
     """Discrete semantic entropy of each question, in nats; NaN below two samples."""
     values = [

@@ -34,13 +34,14 @@ class ObservationsUnreadable(GatewayError):
     """A table or ``run.json`` that cannot be used: the file, the line, the column, the value."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Observations:
     """The questions of one run, one entry each in every column, in the same order.
 
     ``texts`` has ``id``, ``kind``, ``frequency`` and ``group``. ``numbers`` has ``correct`` (1, 0)
     and every signal, oriented so that higher is less certain; what was not measured is NaN.
-    ``labels`` has one tuple per clusterer and question, empty where nothing was clustered.
+    ``labels`` has one tuple per clusterer and question, empty where nothing was clustered. A table
+    equals only itself, so that what is worked out from it can be remembered.
     """
 
     texts: Mapping[str, tuple[str, ...]]

@@ -152,7 +152,7 @@ def auroc(runs: Runs) -> Figure:
         axes.set_title(title)
         axes.grid(visible=False, axis="y")
     rows[0].set_yticks(range(len(shown)), shown)
-    rows[0].set_ylim(len(shown) - 0.5, -0.5)
+    rows[0].set_ylim(max(len(shown), 1) - 0.5, -0.5)
     return figure
 
 

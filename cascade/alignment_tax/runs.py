@@ -51,7 +51,7 @@ _NAME = re.compile(r"(?P<stage>[^@]+)(@T(?P<temperature>\d+(\.\d+)?))?")
 _SEED = re.compile(r"seed-(\d+)")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Run:
     """One model that answered the questions once, sampled at ``temperature``.
 
