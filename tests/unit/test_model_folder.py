@@ -145,8 +145,8 @@ def test_an_architectures_own_tensors_pass_and_so_does_what_is_not_known(folder,
         ({**NEOX, "vocab_size": 7}, NEOX_TENSORS, "embed_in.weight is 8 × 4, must be 7 × 4"),
         (
             LLAMA,
-            {**LLAMA_TENSORS, "model.embed_tokens.weight": (32,)},
-            "embed_tokens.weight is 32, must be",
+            {**LLAMA_TENSORS, "model.embed_tokens.weight": (8,)},
+            "embed_tokens.weight is 8, must be 8 × 4",
         ),
         (
             LLAMA,
