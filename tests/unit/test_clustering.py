@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from ucbd.cascade.clustering.clusterer import Clustering, in_order_of_appearance
 from ucbd.cascade.clustering.embedding import Embedding
+from ucbd.cascade.clustering.exact import Exact
 from ucbd.cascade.clustering.jaccard import Jaccard, bigrams, similarity
 from ucbd.cascade.clustering.nli import Nli
 from ucbd.models.nli import Judgement
@@ -45,7 +46,7 @@ class HashedNli:
         return hashlib.sha256("\0".join(pair).encode()).digest()[0] / 255
 
 
-CLUSTERERS = [Jaccard(), Embedding(FixedEmbedder()), Nli(HashedNli())]
+CLUSTERERS = [Exact(), Jaccard(), Embedding(FixedEmbedder()), Nli(HashedNli())]
 
 
 def test_bigrams_are_of_lower_cased_words_and_one_word_is_its_own_element():
@@ -143,3 +144,10 @@ def test_every_clusterers_name_carries_its_parameters():
         "nli(hashed,threshold=0.5)",
     ]
     assert str(Jaccard(0.5)) != str(Jaccard(0.4))
+
+
+async def test_exact_clusters_are_equal_strings_after_outer_space():
+    samples = ["Tarn.", " Tarn.\n", "tarn.", "Tarn"]
+    assert await Exact().cluster("Tarn. ", samples) == Clustering((0, 0, 1, 2), 0)
+    assert await Exact().cluster("TARN.", samples) == Clustering((0, 0, 1, 2), None)
+    assert await Exact().cluster("", samples) == Clustering((0, 0, 1, 2), None)

@@ -1,0 +1,1 @@
+"""How good the signals are: records in, a report out."""
