@@ -132,7 +132,7 @@ def _arithmetic(dpo: Run | None) -> Iterator[Aim]:
         ranked(area) if area else NOT_RUN,
         area.value >= SUMS if area else None,
     )
-    half = selected(found, "mean_token_entropy", 0.5) if found else None
+    half = selected(found, "mean_token_entropy", [0.5])[0] if found else None
     text = f"arithmetic: accuracy at 50 % coverage at least {100 * HALF:.0f} points above all"
     if half is None or not right:
         yield Aim(text, NOT_RUN, None)

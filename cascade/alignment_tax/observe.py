@@ -28,9 +28,16 @@ from ucbd.cascade.alignment_tax.observations import (
     write,
 )
 from ucbd.cascade.alignment_tax.runs import FACTS, INFO, place
-from ucbd.cascade.alignment_tax.variants import Remembered, count, variants
+from ucbd.cascade.alignment_tax.variants import (
+    Remembered,
+    count,
+    second_name,
+    second_variants,
+    variants,
+)
+from ucbd.cascade.clustering.embedding import Embedding
 from ucbd.cascade.evaluation.records import read_records
-from ucbd.models.embedder import Embedder, MiniLM
+from ucbd.models.embedder import Embedder, MiniLM, UniversalSentenceEncoder
 from ucbd.models.errors import GatewayError
 
 DERIVED = "semantic_entropy"
@@ -38,14 +45,18 @@ DERIVED = "semantic_entropy"
 
 
 async def observe(
-    records: Sequence[Mapping[str, Any]], embedder: Embedder | None = None
+    records: Sequence[Mapping[str, Any]],
+    embedder: Embedder | None = None,
+    second: Embedder | None = None,
 ) -> Observations:
     """One row per record, in the records' order.
 
     The signals are the records' own ``scores``; nothing is scored anew. ``embedder`` makes the
-    counts by the thresholds of ``embedding``.
+    counts by the thresholds of ``embedding``, ``second`` another clusterer and its counts.
     """
     found = variants(Remembered(embedder) if embedder else None)
+    other = Remembered(second) if second else None
+    found |= second_variants(other) if other else {}
     signals = sorted({name for record in records for name in record.get("scores") or {}})
     kept = [name for name in signals if not name.startswith(DERIVED)]
     clusterers = sorted({name for record in records for name in record.get("clusters") or {}})
@@ -58,7 +69,8 @@ async def observe(
             "group": tuple(str(record.get("group") or "") for record in records),
         },
         {name: np.array([row[name] for row in rows]) for name in (rows[0] if rows else ())},
-        {name: tuple(_labels(record, name) for record in records) for name in clusterers},
+        {name: tuple(_labels(record, name) for record in records) for name in clusterers}
+        | ({second_name(other): await _clustered(records, other)} if other else {}),
     )
 
 
@@ -92,24 +104,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="RUNS/llama/seed-1/dpo, say")
     parser.add_argument("--weights", type=Path, help="folder of the model that answered")
     parser.add_argument("--no-embedding", action="store_true", help="leave its thresholds out")
+    parser.add_argument("--second-embedder", action="store_true", help="cluster by another one too")
     options = parser.parse_args(arguments)
     try:
-        make(options.records, options.out, options.weights, embedding=not options.no_embedding)
+        make(
+            options.records,
+            options.out,
+            options.weights,
+            embedding=not options.no_embedding,
+            second=options.second_embedder,
+        )
     except (GatewayError, OSError) as error:
         print(f"observe: {error}", file=sys.stderr)
         return 2
     return 0
 
 
-def make(paths: Sequence[Path], out: Path, weights: Path | None, embedding: bool) -> None:
+def make(
+    paths: Sequence[Path], out: Path, weights: Path | None, *, embedding: bool, second: bool
+) -> None:
     """Write a run's folder. ``run.json`` comes last: a folder without it is no run."""
     place(out)
     records = [record.model_dump() for path in paths for record in read_records(path)]
     embedder = MiniLM() if embedding and MiniLM.installed() else None
+    other = UniversalSentenceEncoder() if second else None
     info = describe(records, b"".join(path.read_bytes() for path in paths))
     if weights is not None:
         info |= _of_weights(weights, records)
-    write(asyncio.run(observe(records, embedder)), out)
+    write(asyncio.run(observe(records, embedder, other)), out)
     partial = out / (INFO + ".partial")
     partial.write_text(json.dumps(info, indent=1, ensure_ascii=False) + "\n", "utf-8")
     os.replace(partial, out / INFO)
@@ -150,6 +172,14 @@ def _samples(record: Mapping[str, Any]) -> list[str]:
 def _labels(record: Mapping[str, Any], clusterer: str) -> Labels:
     found = (record.get("clusters") or {}).get(clusterer)
     return tuple(found["labels"]) if found else ()
+
+
+async def _clustered(
+    records: Sequence[Mapping[str, Any]], embedder: Embedder
+) -> tuple[Labels, ...]:
+    clusterer = Embedding(embedder)
+    samples = [_samples(record) for record in records]
+    return tuple([(await clusterer.cluster("", some)).labels if some else () for some in samples])
 
 
 def _or_nan(value: float | bool | None) -> float:

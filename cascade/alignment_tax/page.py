@@ -8,7 +8,7 @@ from ucbd.cascade.alignment_tax.findings import findings
 from ucbd.cascade.alignment_tax.markdown import NOT_RUN, listed, table
 from ucbd.cascade.alignment_tax.runs import DEFAULT_ARM, FAMILY, Runs
 
-EXPECTED_FAMILIES = ("llama", "llama-small", "llama-large", "gpt2", "gpt-neox", "qwen2")
+EXPECTED_FAMILIES = ("llama", "llama-small", "llama-large", "gpt2", "gpt-neox", "qwen3")
 
 OPENING = """\
 This is a controlled model of the effect, not a replication on deployed models. Small models,
@@ -94,7 +94,7 @@ def _errors(runs: Runs) -> list[str]:
         "answers are wrong inside and outside of the stratum, at the median seed.",
         rankings.blind(runs),
         "### Dependence of the signals",
-        "Pearson's r and mutual information over the questions that have every signal, on the DPO "
+        "Pearson's r and mutual information over the questions that have both signals, on the DPO "
         "stage at the median seed.",
         rankings.depend(runs),
     ]

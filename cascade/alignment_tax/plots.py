@@ -147,7 +147,7 @@ def auroc(runs: Runs) -> Figure:
         if run:
             _forest(axes, shown, *part(run))
         axes.axvline(0.5, color="#888888", linewidth=0.8)
-        axes.set_xlim(0.3, 1.0)
+        axes.set_xlim(0.2, 1.0)
         axes.set_xlabel("AUROC")
         axes.set_title(title)
         axes.grid(visible=False, axis="y")
@@ -173,7 +173,7 @@ def selective(runs: Runs) -> Figure:
     for name, colour in colours.items():
         if not run:
             continue
-        values = [selected(arithmetic(run), name, c) for c in coverages]
+        values = selected(arithmetic(run), name, coverages)
         if any(value is not None for value in values):
             width = 2.2 if name == "mean_token_entropy" else 1.2
             percent = [100 * v if v is not None else np.nan for v in values]

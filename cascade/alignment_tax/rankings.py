@@ -29,7 +29,7 @@ from ucbd.cascade.alignment_tax.measures import (
 from ucbd.cascade.alignment_tax.observations import Floats, Mask, Observations
 from ucbd.cascade.alignment_tax.runs import DEFAULT_ARM, STAGES, Run, Runs
 from ucbd.cascade.alignment_tax.stages import SHORT, known_clusterers, named
-from ucbd.cascade.evaluation.dependence import dependence
+from ucbd.cascade.evaluation.dependence import ESTIMATOR, dependence
 
 STRATA = ("jaccard", "embedding")
 
@@ -112,7 +112,8 @@ def depend(runs: Runs) -> str:
         columns = _columns(part(run)) if run else {}
         body = _matrix(columns) if len(columns) > 1 else NOT_RUN
         parts.append(f"{what}:\n\n{body}")
-    return "\n\n".join([*parts, f"The paper's boundaries: {paper.DEPENDENCE}."])
+    notes = f"Mutual information: {ESTIMATOR}. The paper's boundaries: {paper.DEPENDENCE}."
+    return "\n\n".join([*parts, notes])
 
 
 def _matrix(columns: Mapping[str, Floats]) -> str:
@@ -131,14 +132,9 @@ def _matrix(columns: Mapping[str, Floats]) -> str:
 
 
 def _columns(found: Observations) -> dict[str, Floats]:
-    """The signals that vary, over the questions that have them all."""
+    """The signals that were measured; of the cascade's score they are the ingredients."""
     every = {name: signal(found, name) for name in SIGNALS if name != "cascade"}
-    measured = {name: column for name, column in every.items() if not np.isnan(column).all()}
-    if not measured:
-        return {}
-    known = ~np.isnan(np.column_stack(list(measured.values()))).any(axis=1)
-    kept = {name: column[known] for name, column in measured.items()}
-    return {name: column for name, column in kept.items() if len(set(column.tolist())) > 1}
+    return {name: column for name, column in every.items() if np.isfinite(column).any()}
 
 
 def _token_entropy(runs: Runs, run: Run, stage: str, clusterer: str | None) -> list[str]:

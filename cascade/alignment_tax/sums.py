@@ -1,6 +1,6 @@
 """The section on arithmetic: answering only the surest, and what entropy knows beyond length."""
 
-import numpy as np
+from collections.abc import Sequence
 
 from ucbd.cascade.alignment_tax import paper
 from ucbd.cascade.alignment_tax.chosen import arithmetic, median_of
@@ -21,9 +21,10 @@ from ucbd.cascade.alignment_tax.measures import (
     labelled,
     ranking,
 )
-from ucbd.cascade.alignment_tax.observations import Floats, Mask, Observations
+from ucbd.cascade.alignment_tax.observations import Observations
 from ucbd.cascade.alignment_tax.runs import DEFAULT_ARM, STAGES, Runs
 from ucbd.cascade.alignment_tax.stages import SHORT
+from ucbd.cascade.evaluation.ranking import accuracy_at
 
 COVERAGES = (0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
 RANKED_BY = (
@@ -43,28 +44,14 @@ BEYOND = {
 }
 
 
-def accuracy_at(scores: Floats, wrong: Mask, coverage: float) -> float | None:
-    """Expected accuracy of the ``coverage`` least uncertain answers; ties share their places.
+def selected(
+    found: Observations, name: str, coverages: Sequence[float] = COVERAGES
+) -> list[float | None]:
+    """Accuracy of the least uncertain answers by a signal, at each coverage.
 
-    None when that is not one whole answer.
+    None where the signal was not measured, or where the share is not one whole answer.
     """
-    kept = coverage * len(scores)
-    if kept < 1:
-        return None
-    right, left = 0.0, kept
-    for value in np.unique(scores):
-        tied = scores == value
-        share = min(1.0, left / tied.sum())
-        right += share * float((~wrong[tied]).sum())
-        left -= share * tied.sum()
-        if left <= 1e-9:
-            break
-    return right / kept
-
-
-def selected(found: Observations, name: str, coverage: float) -> float | None:
-    """Accuracy at a coverage by a signal; None where it was not measured."""
-    return accuracy_at(*labelled(found, name), coverage)
+    return accuracy_at(*labelled(found, name), coverages)
 
 
 def selective(runs: Runs) -> str:
@@ -74,7 +61,7 @@ def selective(runs: Runs) -> str:
     for name in RANKED_BY:
         cells = [NOT_RUN] * len(COVERAGES)
         if run:
-            cells = [percent(selected(arithmetic(run), name, c)) for c in COVERAGES]
+            cells = [percent(share) for share in selected(arithmetic(run), name)]
         rows.append([f"`{name}`", *cells])
     header = ["ranked by", *(f"{100 * c:.0f} %" for c in COVERAGES)]
     return (

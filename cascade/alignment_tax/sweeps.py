@@ -32,7 +32,7 @@ from ucbd.cascade.alignment_tax.measures import (
 )
 from ucbd.cascade.alignment_tax.runs import FACTS, STAGES, Run, Runs
 from ucbd.cascade.alignment_tax.stages import SHORT, known_clusterers, named
-from ucbd.cascade.alignment_tax.variants import DEFAULTS, SIZES, THRESHOLDS, column
+from ucbd.cascade.alignment_tax.variants import DEFAULTS, SECOND, SIZES, THRESHOLDS, column
 
 TEMPERATURES = (0.3, 0.7, 1.0, 1.5)
 SECOND_EMBEDDERS = "embedding"
@@ -85,14 +85,15 @@ def of_first(run: Run, clusterer: str, n: int) -> Rate | None:
 def by_threshold(runs: Runs) -> str:
     """SCR by the clusterer's threshold."""
     rows = []
-    for clusterer, thresholds in THRESHOLDS.items():
+    others = [name for name in _embedders(runs) if name != SECOND_EMBEDDERS]
+    for clusterer, thresholds in {**THRESHOLDS, **dict.fromkeys(others, SECOND)}.items():
         for threshold in thresholds:
             name = column(clusterer, threshold)
             cells = []
             for stage in STAGES:
                 run = median_of(runs, stage)
                 cells.append(rated(rate(single_by(facts(run), name))) if run else NOT_RUN)
-            mark = " (default)" if threshold == DEFAULTS[clusterer] else ""
+            mark = " (default)" if threshold == DEFAULTS.get(clusterer) else ""
             rows.append([f"{clusterer} {threshold:g}{mark}", *cells])
     return table(["clusterer and threshold", *(SHORT[stage] for stage in STAGES)], rows)
 
@@ -120,7 +121,7 @@ def families(runs: Runs, expected: Sequence[str]) -> str:
 
 def embedders(runs: Runs) -> str:
     """Clustering by one embedder against another, per stage."""
-    names = [c for c in clusterers([r.table for r in runs.all]) if c.startswith(SECOND_EMBEDDERS)]
+    names = _embedders(runs)
     header = ["embedder", "stage", "SCR [95 %]", "sensitivity", "specificity"]
     header += ["AUROC of semantic entropy", "single-cluster verdicts: κ with the first"]
     rows = []
@@ -132,6 +133,11 @@ def embedders(runs: Runs) -> str:
     if len(names) < 2:
         rows.append(["a second embedder", "", *[NOT_RUN] * 5])
     return table(header, rows)
+
+
+def _embedders(runs: Runs) -> list[str]:
+    every = clusterers([run.table for run in runs.all])
+    return [name for name in every if name.startswith(SECOND_EMBEDDERS)]
 
 
 def _embedder(run: Run, name: str) -> list[str]:

@@ -44,6 +44,21 @@ def column(clusterer: str, threshold: float | None = None, n: int | None = None)
     return f"clusters:{clusterer}({what})"
 
 
+SECOND = (0.6, 0.7, 0.8, 0.85, 0.9)
+"""Thresholds of a second embedder: another make has its cosines elsewhere."""
+
+
+def second_name(embedder: Embedder) -> str:
+    """What the clusterer by a second embedder is called."""
+    return f"embedding:{embedder.name}"
+
+
+def second_variants(embedder: Embedder) -> dict[str, tuple[Clusterer, int | None]]:
+    """Every threshold of a second embedder, as ``variants``."""
+    name = second_name(embedder)
+    return {column(name, t): (Embedding(embedder, threshold=t), None) for t in SECOND}
+
+
 def variants(embedder: Embedder | None) -> dict[str, tuple[Clusterer, int | None]]:
     """Every variant's column, clusterer and number of samples (None for all of them).
 

@@ -104,6 +104,8 @@ def a_run(
         "disagreement": [random.randrange(10) / 10 for _ in range(n)],
     }
     for name, default in DEFAULTS.items():
+        if name not in labels:
+            continue
         counts = [float(len(set(found))) for found in labels[name]]
         for threshold in THRESHOLDS[name]:
             shift = threshold - default

@@ -18,7 +18,7 @@ from ucbd.cascade.alignment_tax.comparisons import (
 from ucbd.cascade.alignment_tax.length import gain, strata, within_strata
 from ucbd.cascade.alignment_tax.observations import Observations
 from ucbd.cascade.alignment_tax.runs import Run
-from ucbd.cascade.alignment_tax.sums import accuracy_at
+from ucbd.cascade.alignment_tax.sums import selected
 
 ONE, TWO, THREE = (0, 0, 0), (0, 0, 1), (0, 1, 2)
 
@@ -205,21 +205,29 @@ def test_an_entropy_outside_of_what_was_measured_is_not_extrapolated() -> None:
     )
 
 
-def test_accuracy_at_half_coverage_keeps_the_least_uncertain() -> None:
-    scores, wrong = np.array([0.4, 0.1, 0.3, 0.2]), np.array([True, False, True, False])
-    assert accuracy_at(scores, wrong, 0.5) == 1
-    assert accuracy_at(scores, wrong, 0.75) == pytest.approx(2 / 3)
-    assert accuracy_at(scores, wrong, 1.0) == 0.5
+def test_accuracy_at_half_coverage_is_of_the_least_uncertain_half() -> None:
+    made = table(correct=[0, 1, 0, 1], mean_token_entropy=[0.4, 0.1, 0.3, 0.2])
+    assert selected(made, "mean_token_entropy", [0.5, 0.75, 1.0]) == [
+        1,
+        pytest.approx(2 / 3),
+        0.5,
+    ]
+    assert selected(made, "p_true", [0.5]) == [None]
 
 
-def test_tied_answers_share_the_places_that_are_left() -> None:
-    # One certain right answer, then three tied of which one is right; two places.
-    scores, wrong = np.array([0.0, 1, 1, 1]), np.array([False, False, True, True])
-    assert accuracy_at(scores, wrong, 0.5) == pytest.approx((1 + 1 / 3) / 2)
-
-
-def test_no_accuracy_below_one_whole_answer() -> None:
-    assert accuracy_at(np.array([1.0, 2]), np.array([True, False]), 0.1) is None
+def test_what_entropy_adds_is_tested_with_one_degree_of_freedom() -> None:
+    # All problems equally long; the signal is 0 or 1: right 22 and 18, wrong 18 and 22. Then twice
+    # the log-likelihood ratio is 4 (22 ln 1.1 + 18 ln 0.9) = 0.8013, and p = 0.3707.
+    found = table(
+        None,
+        None,
+        ["3 steps"] * 80,
+        correct=[1] * 40 + [0] * 40,
+        p_true=[0] * 22 + [1] * 18 + [0] * 18 + [1] * 22,
+    )
+    gained = gain(found, "p_true", ["steps"])
+    assert gained is not None
+    assert gained.p == pytest.approx(0.3707, abs=2e-4)
 
 
 def test_within_strata_only_answers_of_like_length_are_compared() -> None:

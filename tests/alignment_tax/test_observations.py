@@ -80,6 +80,15 @@ async def test_thresholds_of_embeddings_are_counted_with_each_text_embedded_once
     assert sorted(text for text in embedder.asked if text) == ["one", "other"]
 
 
+async def test_a_second_embedder_is_a_clusterer_of_its_own() -> None:
+    # cos 45° = 0.707: together at 0.6 and 0.7, apart at 0.85, where its labels are.
+    second = Compass(one=0, other=45)
+    found = await observe([record("q1", ["one", "other"], True)], None, second)
+    assert found.labels["embedding:compass"] == ((0, 1),)
+    counts = [found.number(column("embedding:compass", t))[0] for t in (0.6, 0.7, 0.8)]
+    assert counts == [1, 1, 2]
+
+
 async def test_empty_samples_do_not_count() -> None:
     found = await observe([record("q1", ["a b", "  ", "a b"], True)])
     assert found.number(column("jaccard", 0.4))[0] == 1
@@ -100,6 +109,7 @@ def test_a_table_comes_back_from_its_file_as_it_was(tmp_path: Path) -> None:
 def test_writing_the_same_table_twice_gives_the_same_bytes(tmp_path: Path) -> None:
     made = table({"jaccard": [(0, 1)]}, correct=[1])
     first = write(made, tmp_path).read_bytes()
+    assert first[4:8] == bytes(4)  # gzip's time of writing
     assert write(made, tmp_path).read_bytes() == first
     assert [path.name for path in tmp_path.iterdir()] == [FILE]
 

@@ -52,7 +52,8 @@ def test_planted_rates_come_out_as_they_were_planted(runs: Runs) -> None:
 
 def test_the_median_seed_is_that_of_the_default_arms_median_rate(tmp_path: Path) -> None:
     for seed, rate in ((1, 0.6), (2, 0.1), (3, 0.3)):
-        a_run(tmp_path / "llama" / f"seed-{seed}" / "dpo", single=rate, seed=seed, facts=20)
+        single = {"oracle": seed / 10, "jaccard": rate}  # by the oracle it would be seed 2
+        a_run(tmp_path / "llama" / f"seed-{seed}" / "dpo", single=single, seed=seed, facts=20)
     assert chosen.median_seed(read_runs(tmp_path)) == 3
 
 
@@ -120,6 +121,7 @@ def test_every_section_stands_without_a_single_run(tmp_path: Path) -> None:
     text = path.read_text("utf-8")
     assert "- Nothing yet: not run." in text
     assert text.count("not run") > 100
+    assert text.endswith("## The runs\n\nnot run\n")
     assert sorted(p.stem for p in (tmp_path / "docs" / "alignment-tax").iterdir()) == list(PLOTS)
 
 
