@@ -139,6 +139,7 @@ class TestContract:
 
 def test_every_clusterers_name_carries_its_parameters():
     assert [str(c) for c in CLUSTERERS] == [
+        "exact",
         "jaccard(threshold=0.4)",
         "embedding(angles,threshold=0.85)",
         "nli(hashed,threshold=0.5)",
