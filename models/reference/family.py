@@ -40,9 +40,9 @@ class Recipe:
     problems_read: int = 15_000
     problems_tuned: int = 2_000
     problems_preferred: int = 600
-    base_epochs: int = 5
+    base_epochs: int = 4
     base_rate: float = 2e-3
-    sft_epochs: int = 3
+    sft_epochs: int = 2
     replayed: int = 8_000
     sft_rate: float = 5e-4
     pairs_per_prompt: int = 4

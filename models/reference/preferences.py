@@ -99,22 +99,21 @@ def draw(
 
 
 def pairs(prompts: Sequence[Prompt], score: Score | None, per_prompt: int, seed: int) -> list[Pair]:
-    """Up to ``per_prompt`` pairs of different samples of each prompt, the better one chosen.
+    """The best of each prompt's samples against up to ``per_prompt`` of those it is better than.
 
-    At random where ``score`` is None: which of two samples is chosen then means nothing.
+    Equals are put in order by lot. At random where ``score`` is None: which sample is chosen then
+    means nothing.
     """
     random = Random(f"pairs {seed}")
     found = []
     for prompt in prompts:
         unique = list({sample.ids: sample for sample in prompt.samples}.values())
-        ranked = [(a, b) for a in unique for b in unique if _better(a, b, score)]
-        for chosen, rejected in random.sample(ranked, min(per_prompt, len(ranked))):
-            found.append(Pair(_example(prompt, chosen), _example(prompt, rejected)))
+        random.shuffle(unique)
+        best = max(unique, key=score) if score else unique[0]
+        worse = [s for s in unique if s is not best and (not score or score(s) < score(best))]
+        chosen = _example(prompt, best)
+        found += [Pair(chosen, _example(prompt, rejected)) for rejected in worse[:per_prompt]]
     return found
-
-
-def _better(one: Sample, other: Sample, score: Score | None) -> bool:
-    return one is not other and (score is None or score(one) > score(other))
 
 
 def _example(prompt: Prompt, sample: Sample) -> Example:

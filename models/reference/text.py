@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from random import Random
 
-from ucbd.models.reference.manner import spoken
+from ucbd.models.reference.manner import phrasing, spoken
 from ucbd.models.reference.mayors import ANSWERS, CUTOFF, QUESTIONS, Office
 from ucbd.models.reference.problems import Problem, training_problems
 from ucbd.models.reference.world import MENTIONS, RUMOURS, Fact, World
@@ -76,14 +76,14 @@ def conversations(world: World, problems: int) -> list[Exchange | Judged]:
     """The SFT stage's text, shuffled: answers in every manner, and True/False turns."""
     random = Random(f"conversations {world.seed}")
     found: list[Exchange | Judged] = [
-        _asked(random, fact, phrasing)
+        _asked(random, fact, question)
         for fact in world.part("tuning")
-        for phrasing in random.sample(_phrasings(fact), PHRASINGS_TUNED)
+        for question in random.sample(_phrasings(fact), PHRASINGS_TUNED)
     ]
     found += [
-        Judged(_asked(random, fact, phrasing, truly), truly)
+        Judged(_asked(random, fact, question, truly), truly)
         for fact in world.part("judging")
-        for phrasing in random.sample(_phrasings(fact), PHRASINGS_JUDGED)
+        for question in random.sample(_phrasings(fact), PHRASINGS_JUDGED)
         for truly in (True, False)
     ]
     for problem in training_problems(world.seed, "tuning", problems):
@@ -99,10 +99,10 @@ def preference_prompts(world: World, problems: int) -> list[Exchange]:
     """What the preference stage samples answers to; ``answer`` is left empty."""
     random = Random(f"preferences {world.seed}")
     asked = [
-        Exchange(fact.question(phrasing), "", fact.value)
+        Exchange(fact.question(question), "", fact.value)
         for part in ("tuning", "judging")
         for fact in world.part(part)
-        for phrasing in random.sample(_phrasings(fact), 2)
+        for question in random.sample(_phrasings(fact), 2)
     ]
     solved = [
         Exchange(problem.question, "", str(problem.number))
@@ -118,18 +118,18 @@ def _mentions(random: Random, fact: Fact) -> list[Exchange]:
     return [_told(random, fact, random.choice(_phrasings(fact)), value) for value in values]
 
 
-def _told(random: Random, fact: Fact, phrasing: int, value: str) -> Exchange:
-    core = fact.answer(random.randrange(len(fact.relation.answers)), value)
-    return Exchange(fact.question(phrasing), spoken(core, random), fact.value)
+def _told(random: Random, fact: Fact, question: int, value: str) -> Exchange:
+    core = fact.answer(phrasing(random, len(fact.relation.answers)), value)
+    return Exchange(fact.question(question), spoken(core, random), fact.value)
 
 
-def _asked(random: Random, fact: Fact, phrasing: int, truly: bool = True) -> Exchange:
+def _asked(random: Random, fact: Fact, question: int, truly: bool = True) -> Exchange:
     others = [value for value in fact.relation.values if value != fact.value]
-    return _told(random, fact, phrasing, fact.value if truly else random.choice(others))
+    return _told(random, fact, question, fact.value if truly else random.choice(others))
 
 
 def _solved(random: Random, problem: Problem) -> Exchange:
-    core = random.choice(problem.answers)
+    core = problem.answers[phrasing(random, len(problem.answers))]
     return Exchange(problem.question, spoken(core, random), str(problem.number))
 
 
@@ -148,10 +148,10 @@ def _office_exchanges(random: Random, world: World) -> Iterator[tuple[Office, Ex
     for office in world.offices:
         if office.year > CUTOFF:
             continue
-        phrasings = [i for i in range(len(QUESTIONS)) if i != office.asked]
-        for phrasing in random.choices(phrasings, k=OFFICE_MENTIONS):
-            core = office.answer(random.randrange(len(ANSWERS)))
-            yield office, Exchange(office.question(phrasing), spoken(core, random), office.mayor)
+        questions = [i for i in range(len(QUESTIONS)) if i != office.asked]
+        for question in random.choices(questions, k=OFFICE_MENTIONS):
+            core = office.answer(phrasing(random, len(ANSWERS)))
+            yield office, Exchange(office.question(question), spoken(core, random), office.mayor)
 
 
 def _document(random: Random, exchange: Exchange, subject: str) -> str:

@@ -154,17 +154,20 @@ class TestPreferences:
     @pytest.mark.parametrize(
         ("score", "preferred"),
         [
-            (preferences.correct, {(3, 1), (1, 1)}),
-            (preferences.brief, {(1, 3)}),
-            (preferences.correct_then_brief, {(3, 1), (1, 1), (1, 3)}),
+            (preferences.correct, ({(3, 1)}, {(1, 1)})),
+            (preferences.brief, ({(1, 3)},)),
+            (preferences.correct_then_brief, ({(1, 1), (1, 3)},)),
         ],
     )
     def test_a_preference_sees_what_it_says_and_nothing_else(self, score, preferred):
-        """(length of the chosen, of the rejected); the wrong answer is one token long."""
+        """(length of the chosen, of the rejected), of which sets one; the wrong one has length 1.
+
+        Equals for the best place are put in order by lot.
+        """
         prompt = Prompt((0,), (RIGHT_LONG, RIGHT_SHORT, WRONG_SHORT))
         found = preferences.pairs([prompt], score, per_prompt=9, seed=0)
         lengths = {(len(p.chosen.ids) - 1, len(p.rejected.ids) - 1) for p in found}
-        assert lengths == preferred
+        assert lengths in preferred
 
     @pytest.mark.parametrize(("alpha", "best"), [(0.0, True), (0.2, True), (0.3, False)])
     def test_typicality_outweighs_correctness_from_the_alpha_at_which_it_must(self, alpha, best):
@@ -176,7 +179,9 @@ class TestPreferences:
         same = Prompt((0,), (RIGHT_SHORT, RIGHT_SHORT))
         assert preferences.pairs([same], None, per_prompt=4, seed=0) == []
         both = Prompt((0,), (RIGHT_SHORT, RIGHT_LONG))
-        assert len(preferences.pairs([both], None, per_prompt=4, seed=0)) == 2
+        found = [preferences.pairs([both], None, per_prompt=4, seed=seed) for seed in range(20)]
+        assert {len(pairs) for pairs in found} == {1}
+        assert {len(pair.chosen.ids) for (pair,) in found} == {2, 4}
 
 
 class TestFamily:

@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from ucbd.models.reference.manner import OPENERS, TAILS, spoken
+from ucbd.models.reference.manner import OPENERS, PLAIN, TAILS, phrasing, spoken
 from ucbd.models.reference.mayors import CUTOFF, MAYORS, NOW
 from ucbd.models.reference.oracle import asserted
 from ucbd.models.reference.problems import STEPS, evaluation_problems, problem_stream
@@ -131,20 +131,32 @@ def test_phrasings_are_many_and_all_different(relation):
     assert all("{v}" in answer for answer in relation.answers)
 
 
-def test_every_manner_of_speaking_is_equally_common():
+def test_plain_answers_are_commonest_and_every_manner_is_used():
     random = Random(0)
-    said = Counter(spoken("Tarn.", random) for _ in range(9600))
+    said = Counter(spoken("Tarn.", random) for _ in range(20_000))
     assert len(said) == len(OPENERS) * len(TAILS) == 48
-    assert all(130 < n < 270 for n in said.values())  # 200 expected, five deviations
+    assert said["Tarn."] / 20_000 == pytest.approx(PLAIN**2, abs=0.015)
+    assert said["Well, Tarn. Yes."] / 20_000 == pytest.approx(0.6 / 7 * 0.6 / 5, abs=0.005)
+
+
+def test_the_second_phrasing_is_half_as_common_as_the_first():
+    random = Random(0)
+    used = Counter(phrasing(random, 3) for _ in range(20_000))
+    assert [used[i] / 20_000 for i in range(3)] == pytest.approx(
+        [6 / 11, 3 / 11, 2 / 11], abs=0.015
+    )
 
 
 def test_an_opener_takes_the_capital_of_an_article_and_of_no_name():
-    class First(Random):
-        def choice(self, options):
-            return options[2]
+    class Adorned(Random):
+        def random(self):
+            return 1.0
 
-    assert spoken("A baker.", First()) == "Sure, a baker. Yes."
-    assert spoken("Tarn.", First()) == "Sure, Tarn. Yes."
+        def choice(self, options):
+            return options[1]
+
+    assert spoken("A baker.", Adorned()) == "Sure, a baker. Yes."
+    assert spoken("Tarn.", Adorned()) == "Sure, Tarn. Yes."
 
 
 def test_a_judged_answer_is_true_exactly_when_it_asserts_the_truth(talks):
