@@ -88,7 +88,7 @@ def test_what_has_no_auroc_is_an_error(scores, wrong, said):
 def test_the_interval_is_that_of_resampled_questions_one_by_one():
     rng = np.random.default_rng(7)
     scores, wrong = rng.integers(0, 6, 40).astype(float), rng.random(40) < 0.4
-    drawn = np.random.default_rng(0).integers(40, size=(40, 500))
+    drawn = np.random.default_rng((0, 0)).integers(40, size=(40, 500))
     areas = [brute_force(scores[i], wrong[i]) for i in drawn.T]
     expected = np.quantile(areas, (0.025, 0.975))
     assert auroc_interval(scores, wrong, resamples=500) == pytest.approx(tuple(expected))

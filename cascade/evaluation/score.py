@@ -1,0 +1,180 @@
+"""One record's scores: every signal that its answer and samples allow, and the samples' clusters.
+
+Works from recorded text and numbers; asks no engine. Higher means less certain in every score. What
+cannot be computed is None, never 0. Knows nothing of right and wrong.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from pydantic import BaseModel, Field
+
+from ucbd.cascade.clustering.clusterer import Clusterer
+from ucbd.cascade.entropy import EntropySummary, discrete_semantic_entropy, summarise
+from ucbd.cascade.evaluation.records import Record
+from ucbd.cascade.reasoning import final_answer
+from ucbd.models.generation import Missing, TokenEntropies
+from ucbd.models.top_k import entropy_bounds
+
+CASCADE = "cascade"
+SEMANTIC_ENTROPY = "semantic_entropy"
+SIGNALS = (
+    "mean_token_entropy",
+    "max_token_entropy",
+    "std_token_entropy",
+    SEMANTIC_ENTROPY,
+    "disagreement",
+    "p_true",
+    "answer_length",
+    CASCADE,
+)
+"""What every scored record names, beside a ``semantic_entropy:NAME`` per clusterer."""
+
+
+class Clusters(BaseModel):
+    """A record's samples by one clusterer.
+
+    ``labels`` has one entry per usable sample (those with a final answer), in their order, numbered
+    from 0 by first appearance; ``count`` is how many labels there are. ``clusterer`` names it with
+    its parameters; ``reasoning`` tells whether reasoning text was clustered too.
+    """
+
+    count: int = Field(ge=0)
+    labels: list[int]
+    clusterer: str | None = None
+    reasoning: bool = False
+
+    @property
+    def semantic_entropy(self) -> float | None:
+        """Discrete, in nats, 0 … ln N; None below 2 samples: one cannot disagree with itself."""
+        if len(self.labels) < 2:
+            return None
+        return discrete_semantic_entropy([self.labels.count(label) for label in set(self.labels)])
+
+
+class ScoredRecord(Record):
+    """A record with its scores by signal, and its samples' clusters by clusterer."""
+
+    scores: dict[str, float | None] = Field(default_factory=dict)
+    clusters: dict[str, Clusters] = Field(default_factory=dict)
+
+
+async def score(
+    record: Record,
+    clusterers: Mapping[str, Clusterer],
+    default: str,
+    *,
+    keep_reasoning: bool = False,
+) -> ScoredRecord:
+    """The record with every score of ``SIGNALS`` and of ``clusterers``.
+
+    Scores and clusters that the record brings are made anew from its texts, but for
+    ``scores.cascade``, which only the cascade can know. ``disagreement`` and the bare
+    ``semantic_entropy`` are by the clusterer named ``default``; without it they are None. Reasoning
+    text is stripped before clustering unless ``keep_reasoning``.
+
+    Raises:
+        ModelUnusable: a clusterer's model failed.
+    """
+    texts = _usable([sample.text for sample in record.samples or ()], keep_reasoning)
+    answer = _final(record.answer.text, keep_reasoning) if record.answer else ""
+    clusters: dict[str, Clusters] = {}
+    disagreement = None
+    if record.samples is not None:
+        for name, clusterer in clusterers.items():
+            if not texts:
+                clusters[name] = _described((), clusterer, keep_reasoning)
+                continue
+            found = await clusterer.cluster(answer, texts, question=record.prompt)
+            clusters[name] = _described(found.labels, clusterer, keep_reasoning)
+            if name == default and record.answer and len(texts) > 1:
+                disagreement = _disagreement(found.labels, found.answer)
+    scores: dict[str, float | None] = dict.fromkeys(SIGNALS)
+    scores |= _from_answer(record, answer)
+    for name in clusterers:
+        scores[f"{SEMANTIC_ENTROPY}:{name}"] = (
+            clusters[name].semantic_entropy if name in clusters else None
+        )
+    scores[SEMANTIC_ENTROPY] = scores.get(f"{SEMANTIC_ENTROPY}:{default}")
+    scores["disagreement"] = disagreement
+    scores[CASCADE] = _brought(record)
+    return ScoredRecord.model_validate(
+        record.model_dump(exclude_unset=True) | {"scores": scores, "clusters": clusters}
+    )
+
+
+def token_entropy(record: Record) -> EntropySummary | Missing:
+    """Token entropy of the recorded answer: its own values, else bounds from top log-probabilities.
+
+    In nats (method.md section 3, B1).
+    """
+    answer = record.answer
+    if answer and answer.token_entropies:
+        exact = tuple(answer.token_entropies)
+        return summarise(TokenEntropies(lower=exact, upper=exact, exact=True))
+    if answer and answer.top_logprobs:
+        k = max(len(token) for token in answer.top_logprobs)
+        bounds = entropy_bounds(answer.top_logprobs, k, record.vocab_size)
+        return bounds if isinstance(bounds, Missing) else summarise(bounds)
+    return Missing("the record has neither token entropies nor top log-probabilities")
+
+
+def _from_answer(record: Record, text: str) -> dict[str, float | None]:
+    """The signals that need no sample; ``text`` is the final answer."""
+    if record.answer is None:
+        return {}
+    summary = token_entropy(record)
+    found: dict[str, float | None] = {"answer_length": _length(record, text)}
+    if not isinstance(summary, Missing):
+        found["mean_token_entropy"] = summary.mean
+        found["max_token_entropy"] = summary.max
+        found["std_token_entropy"] = summary.std
+        if summary.mean is None:
+            # Without a vocabulary size there is only a lower bound: another signal, another name.
+            found["mean_token_entropy(lower)"] = summary.lower
+    if record.answer.p_true is not None:
+        found["p_true"] = 1 - record.answer.p_true
+    return found
+
+
+def _length(record: Record, text: str) -> float | None:
+    """Generated tokens, however the record tells; words of the final answer when it does not."""
+    answer = record.answer
+    if answer is None:
+        return None
+    # Records of ours bring the count; those of others only what they have of each token.
+    tokens = getattr(answer, "tokens", None)
+    if isinstance(tokens, int):
+        return float(tokens)
+    for per_token in (answer.token_entropies, answer.token_logprobs, answer.top_logprobs):
+        if per_token:
+            return float(len(per_token))
+    return float(len(text.split()))
+
+
+def _disagreement(labels: Sequence[int], own: int | None) -> float:
+    """1 − answer_support: the share of samples outside the answer's own cluster, 0 … 1."""
+    return 1 - labels.count(own) / len(labels) if own is not None else 1.0
+
+
+def _usable(texts: Sequence[str], keep_reasoning: bool) -> list[str]:
+    return [text for raw in texts if (text := _final(raw, keep_reasoning))]
+
+
+def _final(text: str, keep_reasoning: bool) -> str:
+    return text.strip() if keep_reasoning else final_answer(text)
+
+
+def _described(labels: Sequence[int], clusterer: Clusterer, keep_reasoning: bool) -> Clusters:
+    return Clusters(
+        count=len(set(labels)),
+        labels=list(labels),
+        clusterer=str(clusterer),
+        reasoning=keep_reasoning,
+    )
+
+
+def _brought(record: Record) -> float | None:
+    """The cascade's own score, when whoever ran it wrote it down."""
+    scores = (record.model_extra or {}).get("scores") or getattr(record, "scores", None) or {}
+    value = scores.get(CASCADE) if isinstance(scores, Mapping) else None
+    return float(value) if isinstance(value, int | float) else None
