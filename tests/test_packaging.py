@@ -20,7 +20,13 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("app", "cascade", "models")
 # What may ask for torch, tokenizers or vLLM as soon as it is imported: all of it is the engine's.
-NEEDS_AN_ENGINE = ("ucbd.models.exact_entropy", "ucbd.models.reference")
+NEEDS_AN_ENGINE = (
+    "ucbd.app.experiment",
+    "ucbd.cascade.alignment_tax",
+    "ucbd.models.exact_entropy",
+    "ucbd.models.reference",
+    "ucbd.models.tempering",
+)
 # Slow to import, so not wanted just to print a help text.
 HEAVY = ("fastapi", "numpy", "pydantic", "scipy", "torch", "transformers", "uvicorn", "vllm")
 
