@@ -34,7 +34,8 @@ h1 { font-size: 1.6rem; } h2 { font-size: 1.15rem; margin-top: 2.4rem; }
 p.note, figcaption { color: var(--soft); font-size: .9rem; }
 figure { margin: .5rem 0; max-width: 46rem; } svg { width: 100%; height: auto; }
 div.wide { overflow-x: auto; }
-table { border-collapse: collapse; font-size: .86rem; font-variant-numeric: tabular-nums; }
+table { margin-bottom: 1rem; border-collapse: collapse; font-size: .86rem;
+  font-variant-numeric: tabular-nums; }
 th, td { border-bottom: 1px solid var(--rule); padding: .25rem .6rem; text-align: right;
   white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; }
@@ -96,30 +97,25 @@ def _homogenization(report: Json) -> str:
         return section(title, note("No record has two usable samples."))
     rows = [(name, [Mark(one["scr"], ends(one["scr_ci"]))]) for name, one in drawn]
     plot = intervals(rows, _named(_SHARE, "questions whose samples all say the same"))
-    cells = [
+    how_many = [
         [
             name,
             percent(one["scr"]) + interval(one["scr_ci"], percent=True),
             str(one["n"]),
             number(one["mean_clusters"], 2),
             number(one["mean_semantic_entropy"], 3),
-            rate(one, "wrong_given_one"),
-            rate(one, "wrong_given_several"),
-            rate(one, "blind_mass"),
         ]
         for name, one in by.items()
     ]
-    header = [
-        "clusterer",
-        "SCR [95 %]",
-        "n",
-        "mean clusters",
-        "mean SE",
-        "P(wrong | one)",
-        "P(wrong | several)",
-        "blind mass",
+    how_wrong = [
+        [name, *(rate(one, of) for of in ("wrong_given_one", "wrong_given_several", "blind_mass"))]
+        for name, one in by.items()
     ]
-    return section(title, figure(plot, _clustered_how(by)) + table(header, cells))
+    tables = (
+        table(["clusterer", "SCR [95 %]", "n", "mean clusters", "mean SE, nats"], how_many),
+        table(["clusterer", "P(wrong | one)", "P(wrong | several)", "blind mass"], how_wrong),
+    )
+    return section(title, figure(plot, _clustered_how(by)) + "".join(tables))
 
 
 def _clustered_how(by: Mapping[str, Json]) -> str:

@@ -119,15 +119,21 @@ def test_two_thousand_records_take_a_fraction_of_a_second():
     assert time.process_time() - start < 1.0
 
 
-def test_many_records_are_resampled_in_blocks_of_bounded_memory(monkeypatch):
+def test_many_records_are_resampled_in_blocks_of_their_own_draws(monkeypatch):
     rng = np.random.default_rng(0)
     scores, wrong = rng.random(50), rng.random(50) < 0.5
-    monkeypatch.setattr("ucbd.cascade.evaluation.ranking._CELLS", 50 * 7)
-    assert auroc_interval(scores, wrong, resamples=100) == pytest.approx(
-        auroc_interval(scores, wrong, resamples=100)
-    )
-    low, high = auroc_interval(scores, wrong, resamples=100)
-    assert low < auroc(scores, wrong) < high
+    whole = auroc_interval(scores, wrong, resamples=2000)
+    monkeypatch.setattr("ucbd.cascade.evaluation.ranking._CELLS", 50 * 70)
+    in_blocks = auroc_interval(scores, wrong, resamples=2000)
+    assert in_blocks != whole  # other draws
+    assert in_blocks == pytest.approx(whole, abs=0.02)
+
+
+def test_the_same_arguments_give_the_same_interval_and_another_seed_another():
+    rng = np.random.default_rng(0)
+    scores, wrong = rng.random(50), rng.random(50) < 0.5
+    assert auroc_interval(scores, wrong) == auroc_interval(scores, wrong)
+    assert auroc_interval(scores, wrong) != auroc_interval(scores, wrong, seed=1)
 
 
 def test_aurc_is_the_mean_risk_over_all_coverages():
