@@ -1,8 +1,15 @@
 """The section on the arms: each at every seed, whichever sign, and at equal length and entropy."""
 
+import numpy as np
+
 from ucbd.cascade.alignment_tax.arms import FORM, VALUE, Change, change, verdict
 from ucbd.cascade.alignment_tax.chosen import facts, median_of, right_on, scr_by, spread
-from ucbd.cascade.alignment_tax.comparisons import EqualEntropy, equal_entropy, equal_length
+from ucbd.cascade.alignment_tax.comparisons import (
+    EqualEntropy,
+    equal_entropy,
+    equal_length,
+    tempered,
+)
 from ucbd.cascade.alignment_tax.markdown import (
     NOT_MEASURED,
     NOT_RUN,
@@ -15,7 +22,7 @@ from ucbd.cascade.alignment_tax.markdown import (
     table,
 )
 from ucbd.cascade.alignment_tax.measures import blind_mass, mean
-from ucbd.cascade.alignment_tax.runs import ARMS, FACTS, PREFERENCES, Run, Runs
+from ucbd.cascade.alignment_tax.runs import ARMS, DEFAULT_ARM, FACTS, PREFERENCES, Run, Runs
 from ucbd.cascade.alignment_tax.stages import named
 from ucbd.cascade.alignment_tax.sweeps import swept
 
@@ -105,27 +112,46 @@ def at_equal_length(runs: Runs) -> str:
 def at_equal_entropy(runs: Runs) -> str:
     """The base model cooled to each arm's token entropy, the default arm heated to the base's."""
     rows = []
-    for stage in ("sft", *arms(runs)):
-        run = median_of(runs, stage)
+    targets = [("base", stage) for stage in ("sft", *arms(runs))]
+    for tempered_stage, target in [*targets, (DEFAULT_ARM, "base")]:
         for clusterer in LENGTHS:
-            cells = _sharpened(swept(runs, "base"), run, clusterer)
-            rows.append([f"base → `{stage}`", named(clusterer), *cells])
-    base = median_of(runs, "base")
-    for clusterer in LENGTHS:
-        cells = _sharpened(swept(runs, "dpo"), base, clusterer)
-        rows.append(["`dpo` → base", named(clusterer), *cells])
+            cells = _sharpened(runs, tempered_stage, target, clusterer)
+            rows.append([f"`{tempered_stage}` → `{target}`", named(clusterer), *cells])
     header = ["tempered → target", "clusterer", "token entropy, nats", "at temperature"]
-    return table([*header, "SCR of the tempered", "SCR of the target"], rows)
+    body = table([*header, "SCR of the tempered", "SCR of the target"], rows)
+    return f"{body}\n\n{_read_again(runs)}"
 
 
 def sharpened(runs: Runs, arm: str, clusterer: str) -> EqualEntropy | None:
-    """The base model at an arm's token entropy, beside that arm, at the median seed."""
-    run = median_of(runs, arm)
-    return equal_entropy(swept(runs, "base"), run, clusterer) if run else None
+    """The base model at an arm's token entropy, beside that arm, at the seed that was swept."""
+    sweep, run = _swept_against(runs, "base", arm)
+    return equal_entropy(sweep, run, clusterer) if run else None
 
 
-def _sharpened(sweep: list[Run], run: Run | None, clusterer: str) -> list[str]:
-    if not run or len(sweep) < 2:
+def _swept_against(runs: Runs, stage: str, target: str) -> tuple[list[Run], Run | None]:
+    """A stage at several temperatures, and the target of the same seed."""
+    sweep = swept(runs, stage)
+    return sweep, runs.run(target, sweep[0].seed) if len(sweep) > 1 else None
+
+
+def _read_again(runs: Runs) -> str:
+    """Whether reading the answers again gives the entropy that was measured while generating."""
+    parts = []
+    for stage in ("base", DEFAULT_ARM):
+        for run in swept(runs, stage):
+            curve = tempered(run)
+            measured = mean(facts(run).number("mean_token_entropy"))
+            if curve and measured is not None:
+                read = number(float(np.interp(1.0, *curve)))
+                parts.append(f"`{stage}` {read} read again, {number(measured)} while generating")
+    if not parts:
+        return f"The entropy at other temperatures: {NOT_RUN}."
+    return f"Mean token entropy at T = 1 on facts: {'; '.join(parts)}."
+
+
+def _sharpened(runs: Runs, stage: str, target: str, clusterer: str) -> list[str]:
+    sweep, run = _swept_against(runs, stage, target)
+    if not run:
         return [NOT_RUN] * 4
     found = equal_entropy(sweep, run, clusterer)
     if not found:

@@ -3,8 +3,9 @@
     RECORDS.jsonl [...] --out RUNS/llama/seed-1/dpo [--weights FOLDER]
 
 Records are those that ``ucbd evaluate`` and ``ucbd replay`` write, scores and clusters included.
-With ``--weights`` the run also knows its parameters, its seed, and the entropy its distribution
-would have at other temperatures. Knows nothing of what the numbers will say.
+With ``--weights`` the run also knows its parameters, its seed and, where the page compares at equal
+entropy, what entropy its distribution would have at other temperatures. Knows nothing of what the
+numbers will say.
 """
 
 import argparse
@@ -27,7 +28,7 @@ from ucbd.cascade.alignment_tax.observations import (
     ObservationsUnreadable,
     write,
 )
-from ucbd.cascade.alignment_tax.runs import FACTS, INFO, place
+from ucbd.cascade.alignment_tax.runs import DEFAULT_ARM, FACTS, FAMILY, INFO, STAGES, place
 from ucbd.cascade.alignment_tax.variants import (
     Remembered,
     count,
@@ -44,6 +45,10 @@ DERIVED = "semantic_entropy"
 """Scores that follow from the labels and are not kept."""
 
 
+TEMPERED = ("base", DEFAULT_ARM)
+"""The stages that the page cools and heats."""
+
+
 async def observe(
     records: Sequence[Mapping[str, Any]],
     embedder: Embedder | None = None,
@@ -52,15 +57,27 @@ async def observe(
     """One row per record, in the records' order.
 
     The signals are the records' own ``scores``; nothing is scored anew. ``embedder`` makes the
-    counts by the thresholds of ``embedding``, ``second`` another clusterer and its counts.
+    counts by the thresholds of ``embedding``, ``second`` another clusterer and its counts. What is
+    clustered anew is so for facts only: the page asks no more, and embedding is slow.
     """
-    found = variants(Remembered(embedder) if embedder else None)
-    other = Remembered(second) if second else None
-    found |= second_variants(other) if other else {}
+    texts = [text for record in records if _is_fact(record) for text in _samples(record)]
+    first, other = [Remembered(e) if e else None for e in (embedder, second)]
+    for remembered in (first, other):
+        if remembered:
+            await remembered.embed(texts)  # all at once: small batches cost several times as much
+    found = variants(first) | (second_variants(other) if other else {})
     signals = sorted({name for record in records for name in record.get("scores") or {}})
     kept = [name for name in signals if not name.startswith(DERIVED)]
     clusterers = sorted({name for record in records for name in record.get("clusters") or {}})
-    rows = [_numbers(record, kept) | await count(found, _samples(record)) for record in records]
+    rows = [
+        _numbers(record, kept)
+        | (
+            await count(found, _samples(record))
+            if _is_fact(record)
+            else dict.fromkeys(found, math.nan)
+        )
+        for record in records
+    ]
     return Observations(
         {
             "id": tuple(str(record["id"]) for record in records),
@@ -103,17 +120,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("records", type=Path, nargs="+", help="records.jsonl, several as one run")
     parser.add_argument("--out", type=Path, required=True, help="RUNS/llama/seed-1/dpo, say")
     parser.add_argument("--weights", type=Path, help="folder of the model that answered")
-    parser.add_argument("--no-embedding", action="store_true", help="leave its thresholds out")
-    parser.add_argument("--second-embedder", action="store_true", help="cluster by another one too")
+    parser.add_argument(
+        "--embed",
+        action=argparse.BooleanOptionalAction,
+        help="thresholds of embedding, and a second embedder; slow "
+        "(default: for base, sft and dpo of the default family at its own temperature)",
+    )
     options = parser.parse_args(arguments)
     try:
-        make(
-            options.records,
-            options.out,
-            options.weights,
-            embedding=not options.no_embedding,
-            second=options.second_embedder,
-        )
+        make(options.records, options.out, options.weights, embed=options.embed)
     except (GatewayError, OSError) as error:
         print(f"observe: {error}", file=sys.stderr)
         return 2
@@ -121,34 +136,44 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def make(
-    paths: Sequence[Path], out: Path, weights: Path | None, *, embedding: bool, second: bool
+    paths: Sequence[Path], out: Path, weights: Path | None = None, embed: bool | None = None
 ) -> None:
     """Write a run's folder. ``run.json`` comes last: a folder without it is no run."""
-    place(out)
+    family, _, stage, swept = place(out)
+    whole = swept is None and family == FAMILY
+    if embed is None:
+        embed = whole and stage in STAGES
     records = [record.model_dump() for path in paths for record in read_records(path)]
-    embedder = MiniLM() if embedding and MiniLM.installed() else None
-    other = UniversalSentenceEncoder() if second else None
     info = describe(records, b"".join(path.read_bytes() for path in paths))
     if weights is not None:
-        info |= _of_weights(weights, records)
-    write(asyncio.run(observe(records, embedder, other)), out)
+        info |= _of_weights(weights)
+        if whole and stage in TEMPERED:
+            info["tempered_entropy"] = _tempered(weights, records)
+    kinds = (MiniLM, UniversalSentenceEncoder)
+    embedders = [kind() if embed and kind.installed() else None for kind in kinds]
+    write(asyncio.run(observe(records, *embedders)), out)
     partial = out / (INFO + ".partial")
     partial.write_text(json.dumps(info, indent=1, ensure_ascii=False) + "\n", "utf-8")
     os.replace(partial, out / INFO)
 
 
-def _of_weights(folder: Path, records: Sequence[Mapping[str, Any]]) -> dict[str, object]:
-    # Imported here: only this needs torch.
-    from ucbd.models.tempering import parameters, tempered_entropies
+def _tempered(folder: Path, records: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    from ucbd.models.tempering import tempered_entropies  # here: only this needs torch
 
-    asked = [(r["prompt"], r["answer"]["text"]) for r in records if r.get("kind") in FACTS]
+    asked = [
+        (record["prompt"], record["answer"]["text"])
+        for record in records
+        if _is_fact(record) and record.get("answer")
+    ]
+    return tempered_entropies(folder, asked) if asked else {}
+
+
+def _of_weights(folder: Path) -> dict[str, object]:
+    from ucbd.models.tempering import parameters  # likewise
+
     training = folder / "training.json"
     seed = json.loads(training.read_text("utf-8")).get("seed") if training.is_file() else None
-    return {
-        "parameters": parameters(folder),
-        "training_seed": seed,
-        "tempered_entropy": tempered_entropies(folder, asked),
-    }
+    return {"parameters": parameters(folder), "training_seed": seed}
 
 
 def _numbers(record: Mapping[str, Any], signals: Sequence[str]) -> dict[str, float]:
@@ -162,6 +187,10 @@ def _numbers(record: Mapping[str, Any], signals: Sequence[str]) -> dict[str, flo
         "sample_tokens": float(np.mean(tokens)) if tokens else math.nan,
         **{name: _or_nan(scores.get(name)) for name in signals},
     }
+
+
+def _is_fact(record: Mapping[str, Any]) -> bool:
+    return record.get("kind") in FACTS
 
 
 def _samples(record: Mapping[str, Any]) -> list[str]:
@@ -178,7 +207,7 @@ async def _clustered(
     records: Sequence[Mapping[str, Any]], embedder: Embedder
 ) -> tuple[Labels, ...]:
     clusterer = Embedding(embedder)
-    samples = [_samples(record) for record in records]
+    samples = [_samples(record) if _is_fact(record) else [] for record in records]
     return tuple([(await clusterer.cluster("", some)).labels if some else () for some in samples])
 
 

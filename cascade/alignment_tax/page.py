@@ -140,7 +140,9 @@ def _arms(runs: Runs) -> list[str]:
         "### At equal token entropy",
         "Is it more than sharpening? One model is sampled at the temperature where its token "
         "entropy equals the other's at T = 1; its rate there is interpolated between the "
-        "temperatures swept, and never extrapolated.",
+        "temperatures swept, and never extrapolated. Entropies at other temperatures are those of "
+        "the tempered distribution along the model's own greedy answers, read again; both models "
+        "are of the seed that was swept.",
         arms_tables.at_equal_entropy(runs),
     ]
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tests.alignment_tax.made_up import record, table
+from tests.random_model import random_model
 from ucbd.cascade.alignment_tax import observe as command
 from ucbd.cascade.alignment_tax.observations import FILE, ObservationsUnreadable, read, write
 from ucbd.cascade.alignment_tax.observe import describe, observe
@@ -159,10 +160,31 @@ def test_the_command_writes_a_runs_folder(tmp_path: Path) -> None:
     records = tmp_path / "records.jsonl"
     records.write_text("".join(json.dumps(record(f"q{i}", SAME, True)) + "\n" for i in range(3)))
     run = tmp_path / "llama" / "seed-1" / "dpo"
-    assert command.main([str(records), "--out", str(run), "--no-embedding"]) == 0
+    assert command.main([str(records), "--out", str(run), "--no-embed"]) == 0
     assert sorted(path.name for path in run.iterdir()) == [FILE, "run.json"]
     assert json.loads((run / "run.json").read_text())["counts"] == {"fact": 3}
     assert read(run).ids == ("q0", "q1", "q2")
+
+
+def test_with_its_weights_the_base_stage_knows_its_size_seed_and_tempered_entropy(
+    tmp_path: Path,
+) -> None:
+    weights = random_model(tmp_path / "weights")
+    (weights / "training.json").write_text('{"seed": 7}')
+    records = tmp_path / "records.jsonl"
+    records.write_text(json.dumps(record("q", ["the cat sat"] * 2, True)) + "\n")
+    found = {}
+    for stage in ("base", "random"):
+        run = tmp_path / "llama" / "seed-7" / stage
+        given = [str(records), "--out", str(run), "--weights", str(weights), "--no-embed"]
+        assert command.main(given) == 0
+        found[stage] = json.loads((run / "run.json").read_text())
+    assert found["base"]["parameters"] > 100_000
+    assert found["base"]["training_seed"] == 7
+    entropies = list(found["base"]["tempered_entropy"].values())
+    assert entropies == sorted(entropies)
+    assert len(entropies) == 15
+    assert "tempered_entropy" not in found["random"]  # the page tempers base and DPO only
 
 
 def test_the_command_refuses_a_place_that_says_nothing(
