@@ -1,0 +1,175 @@
+"""Records: one question with what a model said to it, a line of JSON each.
+
+The format is the contract's: questions to ask, recordings to replay and labelled answers to
+calibrate on are all records. Nothing is skipped silently: a bad line is an error that names the
+file, the line and the field. Knows no engine and no statistics.
+"""
+
+import gzip
+import json
+import os
+import zlib
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, TextIO
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ucbd.cascade.evaluation.matching import MatchRule, matches
+from ucbd.cascade.reasoning import final_answer
+from ucbd.models.errors import GatewayError
+
+NonNegative = Annotated[float, Field(ge=0)]
+NonPositive = Annotated[float, Field(le=0)]
+
+
+class RecordsUnreadable(GatewayError):
+    """A file that is not a whole file of records: where it breaks, and what would be right."""
+
+
+class Answer(BaseModel):
+    """The main answer. Entropies in nats, one per token; ``p_true`` is P(True) of the answer."""
+
+    model_config = ConfigDict(extra="allow")
+
+    text: str
+    tokens: Annotated[int, Field(ge=0)] | None = None
+    token_entropies: list[NonNegative] | None = None
+    token_logprobs: list[NonPositive] | None = None
+    top_logprobs: list[list[NonPositive]] | None = None
+    p_true: Annotated[float, Field(ge=0, le=1)] | None = None
+
+
+class Sample(BaseModel):
+    """One further answer to the same question."""
+
+    model_config = ConfigDict(extra="allow")
+
+    text: str
+    tokens: Annotated[int, Field(ge=0)] | None = None
+    token_logprobs: list[NonPositive] | None = None
+
+
+class SamplingSettings(BaseModel):
+    """How the samples were drawn."""
+
+    model_config = ConfigDict(extra="allow")
+
+    n: Annotated[int, Field(ge=0)]
+    temperature: NonNegative
+    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+
+
+class Record(BaseModel):
+    """One line. Keys that are not named here are carried through.
+
+    A ``correct`` that is given, even as null, is final; else ``label`` derives it.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    id: str
+    prompt: str
+    answer: Answer | None = None
+    samples: list[Sample] | None = None
+    correct: bool | None = None
+    reference: Annotated[list[str], Field(min_length=1)] | None = None
+    match: MatchRule = "contains"
+    evidence: list[str] | None = None
+    asked_at: datetime | None = None
+    model: str | None = None
+    model_revision: str | None = None
+    vocab_size: Annotated[int, Field(gt=0)] | None = None
+    sampling: SamplingSettings | None = None
+    group: str | None = None
+
+    def written(self) -> str:
+        """The record as a line of JSON, without the keys that it never had."""
+        return self.model_dump_json(exclude_unset=True)
+
+
+def label(record: Record) -> bool | None:
+    """Whether the record's answer is right; None when that is unknown.
+
+    By its ``correct`` key where it has one, else by its references and match rule.
+    """
+    if "correct" in record.model_fields_set:
+        return record.correct
+    if record.answer is None or record.reference is None:
+        return None
+    return matches(final_answer(record.answer.text), record.reference, record.match)
+
+
+def labelled(record: Record) -> Record:
+    """The record with its label in ``correct``; as it is where nothing tells it.
+
+    A null would be final, and a question that is yet to be asked could never be judged.
+    """
+    known = label(record)
+    return record if known is None else record.model_copy(update={"correct": known})
+
+
+def read_records(path: Path) -> Iterator[Record]:
+    """The labelled records of a ``.jsonl`` or ``.jsonl.gz`` file, one at a time.
+
+    Raises ``RecordsUnreadable``, naming the file, the line and the field, at the first line that is
+    no record, at an id given twice, and for a file without any.
+    """
+    seen: dict[str, int] = {}
+    for number, line in _lines(path):
+        record = labelled(_record(path, number, line))
+        if record.id in seen:
+            first = seen[record.id]
+            raise RecordsUnreadable(
+                f"{path}, line {number}: id {record.id!r} is line {first}'s too"
+            )
+        seen[record.id] = number
+        yield record
+    if not seen:
+        raise RecordsUnreadable(f"{path}: holds no record")
+
+
+def write_records(path: Path, records: Iterable[Record]) -> Path:
+    """The records as a file, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("w", encoding="utf-8") as file:
+        file.writelines(f"{record.written()}\n" for record in records)
+    os.replace(partial, path)
+    return path
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Every line with its number; blank ones at the end are none."""
+    number = 0
+    try:
+        with _open(path) as file:
+            for number, line in enumerate(file, 1):
+                if line.strip():
+                    yield number, line
+    except (OSError, EOFError, zlib.error) as error:
+        raise RecordsUnreadable(f"{path}, after line {number}: {error}") from error
+    except UnicodeDecodeError as error:
+        raise RecordsUnreadable(f"{path}, after line {number}: not UTF-8: {error}") from error
+
+
+def _open(path: Path) -> TextIO:
+    if path.suffix == ".gz":
+        return gzip.open(path, "rt", encoding="utf-8")
+    return path.open(encoding="utf-8")
+
+
+def _record(path: Path, number: int, line: str) -> Record:
+    try:
+        content: Any = json.loads(line)
+    except ValueError as error:
+        raise RecordsUnreadable(f"{path}, line {number}: not JSON: {error}") from error
+    try:
+        return Record.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"])) or "the line"
+        given = json.dumps(first["input"], default=str)[:80]
+        message = f"{path}, line {number}: {field}: {first['msg']}, got {given}"
+        raise RecordsUnreadable(message) from error
