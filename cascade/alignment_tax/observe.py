@@ -143,7 +143,9 @@ def make(
     whole = swept is None and family == FAMILY
     if embed is None:
         embed = whole and stage in STAGES
-    records = [record.model_dump() for path in paths for record in read_records(path)]
+    records = [
+        record.model_dump(exclude_unset=True) for path in paths for record in read_records(path)
+    ]
     info = describe(records, b"".join(path.read_bytes() for path in paths))
     if weights is not None:
         info |= _of_weights(weights)
