@@ -141,10 +141,8 @@ def _length(record: Record, text: str) -> float | None:
     answer = record.answer
     if answer is None:
         return None
-    # Records of ours bring the count; those of others only what they have of each token.
-    tokens = getattr(answer, "tokens", None)
-    if isinstance(tokens, int):
-        return float(tokens)
+    if answer.tokens is not None:
+        return float(answer.tokens)
     for per_token in (answer.token_entropies, answer.token_logprobs, answer.top_logprobs):
         if per_token:
             return float(len(per_token))

@@ -185,3 +185,5 @@ def test_a_coverage_that_rounding_puts_below_a_whole_answer_is_that_answer():
     assert 0.29 * 100 < 29
     scores = np.arange(100.0)
     assert accuracy_at(scores, scores >= 29, [0.01, 0.29]) == [1.0, 1.0]
+    assert 1 / 49 * 49 < 1
+    assert accuracy_at(np.arange(49.0), [False] * 49, [1 / 49]) == [1.0]

@@ -246,6 +246,21 @@ def test_a_mark_lies_where_its_value_is_on_the_axis():
     grid = [float(line.get("x1")) for line in marks(scr, "line") if line.get("class") == "grid"]
     # SCR is 0.5, ticks are 0, .2, .4, .6, .8, 1
     assert float(dot.get("cx")) == pytest.approx((grid[2] + grid[3]) / 2, abs=0.1)
+    assert (grid[0], grid[-1]) == (210, 700)
+
+
+def test_the_risk_curve_rises_from_no_risk_to_the_error_rate():
+    risk = ElementTree.fromstring(
+        pieces(page(report(RECORDS, "jaccard")))[3].split("</svg>")[0] + "</svg>"
+    )
+    (curve,) = [line for line in marks(risk, "polyline") if "line" in line.get("class")]
+    heights = [float(point.split(",")[1]) for point in curve.get("points").split()]
+    grid = [float(line.get("y1")) for line in marks(risk, "line")]
+    # Ticks from 0 to 50 %. At coverage .17, 1.02 answers, the second of them wrong: .02 / 1.02;
+    # of all, half are wrong.
+    bottom, top = grid[0], grid[-1]
+    assert heights[0] == pytest.approx(bottom - (bottom - top) * (0.02 / 1.02) / 0.5, abs=0.1)
+    assert heights[-1] == top
 
 
 def pieces(html: str) -> list[str]:
