@@ -35,7 +35,7 @@ format: setup ## format, and fix what ruff can fix
 	$(BIN)/ruff format
 
 reference: setup ## train the embedded models again: base, SFT, DPO (FAMILY=folder for another place)
-	$(BIN)/python -m ucbd.models.reference.family --arms dpo --out "$${FAMILY:-models/reference/weights}"
+	$(BIN)/python -m ucbd.models.reference.family --arms dpo --out "$${FAMILY:-models/reference/weights/reference}"
 
 clean: ## remove caches and build leftovers (.venv stays: rm -rf .venv)
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info

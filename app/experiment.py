@@ -14,8 +14,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ucbd.models.reference.family import ARMS, DEFAULT_ARM
-from ucbd.models.reference.questions import write_questions
+from ucbd.models.reference.family import ARMS, DEFAULT_ARM, FACTS_ONLY
+from ucbd.models.reference.question_files import write_questions
 from ucbd.models.reference.world import make_world
 
 STAGES = ("base", "sft", DEFAULT_ARM)
@@ -30,8 +30,6 @@ FAMILIES = (
     ("gpt-neox", "gpt-neox", "default"),
 )
 """Other scales and architectures, on facts of a small world: (family, architecture, scale)."""
-
-FACTS_ONLY_SIZE = 0.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +61,7 @@ def plan(full: Sequence[int], short: Sequence[int], families: bool) -> Iterator[
     if families and full:
         for name, architecture, scale in FAMILIES:
             training = ("--architecture", architecture, "--scale", scale, "--facts-only")
-            yield Family(name, full[0], training, (DEFAULT_ARM,), FACTS_ONLY_SIZE)
+            yield Family(name, full[0], training, (DEFAULT_ARM,), FACTS_ONLY)
 
 
 def main() -> int:

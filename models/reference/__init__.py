@@ -17,7 +17,7 @@ def embedded_model(name: str) -> Path:
     """Folder of an embedded model. Raises ``ModelMissing`` when it is unknown or incomplete."""
     if name not in EMBEDDED:
         raise ModelMissing(f"{name!r} is not an embedded model; there are {', '.join(EMBEDDED)}")
-    folder = Path(__file__).parent / "weights" / name.removeprefix("reference-")
+    folder = Path(__file__).parent / "weights" / "reference" / name.removeprefix("reference-")
     missing = [file for file in _NEEDED if not (folder / file).is_file()]
     if missing:
         raise ModelMissing(f"{folder}: no {', '.join(missing)}; the installation is incomplete")

@@ -6,11 +6,12 @@ Plain PyTorch and transformers, on the CPU. Knows nothing of serving and nothing
 
 import argparse
 import copy
+import hashlib
 import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +20,7 @@ from random import Random
 import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
 
+from ucbd.models.errors import GatewayError
 from ucbd.models.reference import preferences as preference
 from ucbd.models.reference.architectures import ARCHITECTURES, CONTEXT, SCALES, architecture
 from ucbd.models.reference.examples import chat_example, conversation_turns, document_example
@@ -27,31 +29,58 @@ from ucbd.models.reference.text import conversations, documents, preference_prom
 from ucbd.models.reference.tokenizer import CHAT_TEMPLATE, PLAIN_TEMPLATE, train_tokenizer
 from ucbd.models.reference.world import make_world
 
+TRAINING = "training.json"
+FACTS_ONLY = 0.4
+Trained = tuple[PreTrainedModel, dict[str, object]]
+"""A trained model, and facts about its training."""
+
 DPO = DpoRecipe(beta=0.1, likelihood=0.2, learning_rate=1e-4, steps=300, pairs=32)
+
+
+@dataclass(frozen=True, slots=True)
+class BaseRecipe:
+    """The base stage: its shape, the size of its world, and how it reads."""
+
+    architecture: str = "llama"
+    scale: str = "default"
+    world: float = 1.0
+    problems: int = 20_000
+    epochs: int = 4
+    rate: float = 2e-3
+    matrix_rate: float = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class SftRecipe:
+    """The SFT stage: word problems among its conversations, documents replayed among them."""
+
+    problems: int = 2_000
+    replayed: int = 8_000
+    epochs: int = 2
+    rate: float = 5e-4
+
+
+@dataclass(frozen=True, slots=True)
+class PreferenceRecipe:
+    """The preference stage, the same for every arm."""
+
+    problems: int = 600
+    pairs_per_prompt: int = 4
+    dpo: DpoRecipe = DPO
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """Everything that is chosen about a family. Tuned on world seed 0 and on no other."""
 
-    architecture: str = "llama"
-    scale: str = "default"
-    world: float = 1.0
-    problems_read: int = 15_000
-    problems_tuned: int = 2_000
-    problems_preferred: int = 600
-    base_epochs: int = 4
-    base_rate: float = 2e-3
-    sft_epochs: int = 2
-    replayed: int = 8_000
-    sft_rate: float = 5e-4
-    pairs_per_prompt: int = 4
-    dpo: DpoRecipe = DPO
+    base: BaseRecipe = BaseRecipe()
+    sft: SftRecipe = SftRecipe()
+    preference: PreferenceRecipe = PreferenceRecipe()
 
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """One way of tuning the SFT model. ``score`` None ranks its pairs at random."""
+    """One way of tuning the SFT model. Without a ``score`` its pairs prefer nothing."""
 
     name: str
     score: preference.Score | None
@@ -83,9 +112,9 @@ def main() -> None:
     parser.add_argument("--arms", nargs="*", default=[arm.name for arm in ARMS])
     parser.add_argument("--facts-only", action="store_true", help="a small world, no arithmetic")
     options = parser.parse_args()
-    recipe = Recipe(architecture=options.architecture, scale=options.scale)
+    recipe = Recipe(BaseRecipe(options.architecture, options.scale))
     if options.facts_only:
-        recipe = replace(recipe, world=0.4, problems_read=0, problems_tuned=0, problems_preferred=0)
+        recipe = facts_only(recipe)
     arms = [arm for arm in ARMS if arm.name in options.arms]
     train(options.out, options.seed, recipe, arms)
 
@@ -97,10 +126,22 @@ def train(out: Path, seed: int, recipe: Recipe, arms: Sequence[Arm]) -> None:
     ends where an uninterrupted one does.
     """
     family = Family(out, seed, recipe)
-    family.base()
     family.sft()
     for arm in arms:
         family.arm(arm)
+
+
+def facts_only(recipe: Recipe) -> Recipe:
+    """The recipe in a world of ``FACTS_ONLY`` of the people, without arithmetic."""
+    return Recipe(
+        replace(recipe.base, world=FACTS_ONLY, problems=0),
+        replace(recipe.sft, problems=0),
+        replace(recipe.preference, problems=0),
+    )
+
+
+class FamilyMixed(GatewayError):
+    """A folder that holds a stage of another family than the one asked for."""
 
 
 class Family:
@@ -110,13 +151,15 @@ class Family:
         self._out = out
         self._seed = seed
         self._recipe = recipe
-        self._world = make_world(seed, recipe.world)
-        self._texts = documents(self._world, recipe.problems_read)
+        self._world = make_world(seed, recipe.base.world)
+        self._texts = documents(self._world, recipe.base.problems)
         self._tokenizer = train_tokenizer(self._texts, CONTEXT)
 
     def base(self) -> PreTrainedModel:
         """Next-token prediction on the world's documents."""
-        return self._stage("base", PLAIN_TEMPLATE, self._train_base)
+        text = "\n".join(self._texts).encode()
+        made = {"recipe": asdict(self._recipe.base), "documents": _digest(text)}
+        return self._stage("base", PLAIN_TEMPLATE, made, self._train_base)
 
     def sft(self) -> PreTrainedModel:
         """The base model, tuned on conversations in every manner of speaking.
@@ -124,68 +167,94 @@ class Family:
         Some documents are replayed among them, so that tuning on few people does not cost what
         the model knows of the others.
         """
-        return self._stage("sft", CHAT_TEMPLATE, self._train_sft)
+        self.base()
+        made = {"recipe": asdict(self._recipe.sft), "from": self._weights("base")}
+        return self._stage("sft", CHAT_TEMPLATE, made, self._train_sft)
 
     def arm(self, arm: Arm) -> PreTrainedModel:
         """The SFT model, tuned on pairs of its own samples."""
-        return self._stage(arm.name, CHAT_TEMPLATE, lambda: self._train_arm(arm))
+        self.sft()
+        made = {"recipe": asdict(self._recipe.preference), "from": self._weights("sft")}
+        return self._stage(arm.name, CHAT_TEMPLATE, made, lambda: self._train_arm(arm))
 
     @cached_property
     def prompts(self) -> list[preference.Prompt]:
         """The SFT model's samples, from which every arm makes its pairs."""
-        exchanges = preference_prompts(self._world, self._recipe.problems_preferred)
+        exchanges = preference_prompts(self._world, self._recipe.preference.problems)
         return preference.draw(self.sft(), self.base(), self._tokenizer, exchanges, self._seed)
 
-    def _train_base(self) -> PreTrainedModel:
-        config = architecture(
-            self._recipe.architecture, SCALES[self._recipe.scale], self._tokenizer
-        )
+    def _train_base(self) -> Trained:
+        recipe = self._recipe.base
+        config = architecture(recipe.architecture, SCALES[recipe.scale], self._tokenizer)
         model = AutoModelForCausalLM.from_config(config)
         examples = [document_example(self._tokenizer, text) for text in self._texts]
-        epochs, rate = self._recipe.base_epochs, self._recipe.base_rate
-        tokens = fit(model, examples, epochs=epochs, rate=rate, seed=self._seed)
-        print(f"base: {model.num_parameters():,} parameters, {tokens:,} tokens")
-        return model
+        tokens = fit(
+            model,
+            examples,
+            epochs=recipe.epochs,
+            rate=recipe.rate,
+            seed=self._seed,
+            matrix_rate=recipe.matrix_rate,
+        )
+        return model, {"parameters": model.num_parameters(), "tokens": tokens}
 
-    def _train_sft(self) -> PreTrainedModel:
+    def _train_sft(self) -> Trained:
+        recipe = self._recipe.sft
         model = self.base()
-        talks = conversations(self._world, self._recipe.problems_tuned)
+        talks = conversations(self._world, recipe.problems)
         turns = conversation_turns(talks, self._seed)
         examples = [chat_example(self._tokenizer, some) for some in turns]
-        replayed = Random(f"replay {self._seed}").sample(
-            self._texts, min(self._recipe.replayed, len(self._texts))
-        )
+        random, count = Random(f"replay {self._seed}"), min(recipe.replayed, len(self._texts))
+        replayed = random.sample(self._texts, count)
         examples += [document_example(self._tokenizer, text) for text in replayed]
-        epochs, rate = self._recipe.sft_epochs, self._recipe.sft_rate
-        tokens = fit(model, examples, epochs=epochs, rate=rate, seed=self._seed)
-        print(f"sft: {tokens:,} tokens")
-        return model
+        tokens = fit(model, examples, epochs=recipe.epochs, rate=recipe.rate, seed=self._seed)
+        return model, {"tokens": tokens}
 
-    def _train_arm(self, arm: Arm) -> PreTrainedModel:
-        found = preference.pairs(self.prompts, arm.score, self._recipe.pairs_per_prompt, self._seed)
-        print(f"{arm.name}: {len(found):,} pairs")
+    def _train_arm(self, arm: Arm) -> Trained:
+        recipe = self._recipe.preference
+        if arm.score:
+            found = preference.pairs(self.prompts, arm.score, recipe.pairs_per_prompt, self._seed)
+        else:
+            found = preference.random_pairs(self.prompts, recipe.pairs_per_prompt, self._seed)
         model = self.sft()
-        recipe = self._recipe.dpo if arm.likelihood else replace(self._recipe.dpo, likelihood=0.0)
+        dpo = recipe.dpo if arm.likelihood else replace(recipe.dpo, likelihood=0.0)
         fit_arm = fit_preferences if arm.objective == "dpo" else fit_chosen
-        fit_arm(model, found, recipe, self._seed)
-        return model
+        fit_arm(model, found, dpo, self._seed)
+        return model, preference.describe(found)
 
     def _stage(
-        self, name: str, template: str, make: Callable[[], PreTrainedModel]
+        self,
+        name: str,
+        template: str,
+        made: Mapping[str, object],
+        make: Callable[[], Trained],
     ) -> PreTrainedModel:
-        """The stage's model as its folder holds it, trained first where there is none."""
+        """The stage's model as its folder holds it, trained first where there is none.
+
+        ``made`` is what decides the weights. Raises ``FamilyMixed`` when the folder was made from
+        anything else.
+        """
         folder = self._out / name
-        if not (folder / "config.json").is_file():
+        wanted = json.loads(json.dumps({"stage": name, "seed": self._seed, **made}))
+        if (folder / TRAINING).is_file():
+            found = json.loads((folder / TRAINING).read_text())
+            if differing := [key for key in wanted if found.get(key) != wanted[key]]:
+                raise FamilyMixed(f"{folder}: made with another {', '.join(differing)}; remove it")
+        else:
             start = time.monotonic()
             torch.manual_seed(self._seed)
-            model = make()
-            write(folder, model, self._tokenizer, template, self._card(name))
-            print(f"{name}: {(time.monotonic() - start) / 60:.1f} minutes", flush=True)
+            model, facts = make()
+            write(folder, model, self._tokenizer, template, wanted | facts)
+            print(f"{name}: {(time.monotonic() - start) / 60:.1f} minutes, {facts}", flush=True)
         return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
 
-    def _card(self, name: str) -> dict[str, object]:
-        recipe = asdict(self._recipe)
-        return {"stage": name, "seed": self._seed, "recipe": recipe}
+    def _weights(self, stage: str) -> str:
+        """A digest of an earlier stage's weights."""
+        return _digest((self._out / stage / "model.safetensors").read_bytes())
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.blake2b(content, digest_size=8).hexdigest()
 
 
 def write(
@@ -204,12 +273,16 @@ def write(
     copy.deepcopy(model).to(torch.bfloat16).save_pretrained(partial, safe_serialization=True)
     tokenizer.chat_template = template
     tokenizer.save_pretrained(partial)
-    (partial / "training.json").write_text(json.dumps(facts, indent=1) + "\n")
+    (partial / TRAINING).write_text(json.dumps(facts, indent=1) + "\n")
     (partial / "model.safetensors").chmod(0o644)  # safetensors makes it readable to its owner only
     if (folder / "README.md").is_file():  # the model card is written by people, and stays
         shutil.copy2(folder / "README.md", partial)
-    shutil.rmtree(folder, ignore_errors=True)
+    old = folder.with_name(folder.name + ".old")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        os.replace(folder, old)
     os.replace(partial, folder)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 if __name__ == "__main__":

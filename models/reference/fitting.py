@@ -16,6 +16,9 @@ from ucbd.models.reference.examples import NOT_SCORED, Batch, Example, batch, ba
 
 BATCH_TOKENS = 2048
 WARM_UP = 0.03
+Descent = tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]
+"""An optimizer and its schedule."""
+
 _ROWS = 128  # pairs scored at once by the reference
 _BLOCK = 8  # steps among which pairs of like lengths are put together
 
@@ -40,7 +43,13 @@ class DpoRecipe:
 
 
 def fit(
-    model: PreTrainedModel, examples: Sequence[Example], *, epochs: int, rate: float, seed: int
+    model: PreTrainedModel,
+    examples: Sequence[Example],
+    *,
+    epochs: int,
+    rate: float,
+    seed: int,
+    matrix_rate: float | None = None,
 ) -> int:
     """Next-token prediction on the scored tokens; returns the tokens read, padding left out."""
     steps = [
@@ -48,12 +57,12 @@ def fit(
         for epoch in range(epochs)
         for step in batches(examples, BATCH_TOKENS, f"{seed} {epoch}")
     ]
-    optimizer, schedule = _optimizer(model, rate, len(steps))
+    descent = _descent(model, rate, len(steps), 0.05, matrix_rate)
     model.train()
     with tqdm(steps, unit="step", desc="next token", mininterval=1) as progress:
         for step in progress:
             loss = _next_token_loss(model, step)
-            _update(model, loss, optimizer, schedule)
+            _update(model, loss, descent)
             progress.set_postfix(loss=f"{loss.item():.3f}", refresh=False)
     return epochs * sum(len(example.ids) for example in examples)
 
@@ -63,13 +72,13 @@ def fit_preferences(
 ) -> None:
     """DPO (Rafailov et al. 2023) against the model as it is now."""
     reference = reference_gains(model, pairs)
-    optimizer, schedule = _optimizer(model, recipe.learning_rate, recipe.steps, decay=0.0)
+    descent = _descent(model, recipe.learning_rate, recipe.steps, decay=0.0)
     model.train()
     steps = _steps(pairs, recipe, seed)
     with tqdm(steps, unit="step", desc="preferences", mininterval=1) as progress:
         for step in progress:
             loss = dpo_loss(model, [pairs[i] for i in step], reference[step], recipe)
-            _update(model, loss, optimizer, schedule)
+            _update(model, loss, descent)
             progress.set_postfix(loss=f"{loss.item():.3f}", refresh=False)
 
 
@@ -78,12 +87,12 @@ def fit_chosen(model: PreTrainedModel, pairs: Sequence[Pair], recipe: DpoRecipe,
 
     The data of DPO without its objective.
     """
-    optimizer, schedule = _optimizer(model, recipe.learning_rate, recipe.steps, decay=0.0)
+    descent = _descent(model, recipe.learning_rate, recipe.steps, decay=0.0)
     model.train()
     steps = _steps(pairs, recipe, seed)
     for step in tqdm(steps, unit="step", desc="chosen answers", mininterval=1):
         loss = _next_token_loss(model, batch([pairs[i].chosen for i in step]))
-        _update(model, loss, optimizer, schedule)
+        _update(model, loss, descent)
 
 
 def dpo_loss(
@@ -136,30 +145,52 @@ def _next_token_loss(model: PreTrainedModel, rows: Batch) -> torch.Tensor:
     return -log_probabilities.sum() / count.sum()
 
 
-def _optimizer(
-    model: PreTrainedModel, rate: float, steps: int, decay: float = 0.05
-) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
-    """AdamW with a short warm-up and a cosine to zero."""
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=rate, betas=(0.9, 0.98), weight_decay=decay, fused=True
-    )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, rate, total_steps=steps, pct_start=WARM_UP, anneal_strategy="cos"
-    )
-    return optimizer, schedule
+def _descent(
+    model: PreTrainedModel, rate: float, steps: int, decay: float, matrix_rate: float | None = None
+) -> list[Descent]:
+    """AdamW with a short warm-up and a cosine to zero; with ``matrix_rate`` Muon for the matrices.
+
+    Muon (Jordan et al. 2024) is for hidden matrices only: embeddings and norms stay with AdamW.
+    """
+    embedding = model.get_input_embeddings().weight
+    head = model.get_output_embeddings().weight
+    matrices: list[torch.nn.Parameter] = []
+    others: list[torch.nn.Parameter] = []
+    for parameter in model.parameters():
+        hidden = parameter.ndim == 2 and parameter is not embedding and parameter is not head
+        (matrices if hidden and matrix_rate else others).append(parameter)
+    optimizers: list[tuple[torch.optim.Optimizer, float]] = [
+        (
+            torch.optim.AdamW(others, lr=rate, betas=(0.9, 0.98), weight_decay=decay, fused=True),
+            rate,
+        )
+    ]
+    if matrix_rate:
+        muon = torch.optim.Muon(matrices, lr=matrix_rate, momentum=0.95, weight_decay=decay)
+        optimizers.append((muon, matrix_rate))
+    return [(optimizer, _schedule(optimizer, most, steps)) for optimizer, most in optimizers]
 
 
-def _update(
-    model: PreTrainedModel,
-    loss: torch.Tensor,
-    optimizer: torch.optim.Optimizer,
-    schedule: torch.optim.lr_scheduler.LRScheduler,
-) -> None:
+def _schedule(
+    optimizer: torch.optim.Optimizer, most: float, steps: int
+) -> torch.optim.lr_scheduler.LRScheduler:
+    return torch.optim.lr_scheduler.OneCycleLR(
+        optimizer,
+        most,
+        total_steps=steps,
+        pct_start=WARM_UP,
+        anneal_strategy="cos",
+        cycle_momentum=False,
+    )
+
+
+def _update(model: PreTrainedModel, loss: torch.Tensor, descent: Sequence[Descent]) -> None:
     loss.backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-    optimizer.step()
-    schedule.step()
-    optimizer.zero_grad(set_to_none=True)
+    for optimizer, schedule in descent:
+        optimizer.step()
+        schedule.step()
+        optimizer.zero_grad(set_to_none=True)
 
 
 def _steps(pairs: Sequence[Pair], recipe: DpoRecipe, seed: int) -> list[list[int]]:

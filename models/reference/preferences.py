@@ -6,6 +6,7 @@ long it is, and how probable the base model finds it.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import permutations
 from random import Random
 
 import torch
@@ -27,6 +28,7 @@ from ucbd.models.reference.tokenizer import USER
 SAMPLES = 8
 MAX_TOKENS = 40
 _ROWS = 512  # samples drawn at once
+_BARE = 3  # tokens of an answer of one word: the word, a full stop and the end
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,11 @@ def correct_then_brief(sample: Sample) -> tuple[float, ...]:
 
 
 def typical(alpha: float) -> Score:
-    """Correctness plus ``alpha`` times the base model's log-probability of the answer."""
+    """Correctness plus ``alpha`` times the base model's log-probability of the answer.
+
+    Summed over the answer's tokens, as in the literature: a longer answer is less probable, so
+    this prefers brevity too, and a few nats outweigh correctness.
+    """
     return lambda sample: (sample.right + alpha * sample.typicality,)
 
 
@@ -98,22 +104,56 @@ def draw(
     return found
 
 
-def pairs(prompts: Sequence[Prompt], score: Score | None, per_prompt: int, seed: int) -> list[Pair]:
+def pairs(prompts: Sequence[Prompt], score: Score, per_prompt: int, seed: int) -> list[Pair]:
     """The best of each prompt's samples against up to ``per_prompt`` of those it is better than.
 
-    Equals are put in order by lot. At random where ``score`` is None: which sample is chosen then
-    means nothing.
+    Equals are put in order by lot.
     """
     random = Random(f"pairs {seed}")
     found = []
     for prompt in prompts:
-        unique = list({sample.ids: sample for sample in prompt.samples}.values())
-        random.shuffle(unique)
-        best = max(unique, key=score) if score else unique[0]
-        worse = [s for s in unique if s is not best and (not score or score(s) < score(best))]
-        chosen = _example(prompt, best)
-        found += [Pair(chosen, _example(prompt, rejected)) for rejected in worse[:per_prompt]]
+        unique = _unique(prompt, random)
+        best = max(unique, key=score)
+        worse = [sample for sample in unique if score(sample) < score(best)]
+        found += [_pair(prompt, best, sample) for sample in worse[:per_prompt]]
     return found
+
+
+def random_pairs(prompts: Sequence[Prompt], per_prompt: int, seed: int) -> list[Pair]:
+    """Pairs of different samples, either of them chosen as often: a preference for nothing."""
+    random = Random(f"random pairs {seed}")
+    found = []
+    for prompt in prompts:
+        ordered = list(permutations(_unique(prompt, random), 2))
+        some = random.sample(ordered, min(per_prompt, len(ordered)))
+        found += [_pair(prompt, chosen, rejected) for chosen, rejected in some]
+    return found
+
+
+def describe(pairs: Sequence[Pair]) -> dict[str, object]:
+    """What the pairs are like: how many, and of the chosen and of the rejected answers the mean
+    length in tokens and the share of one word, which is the barest answer there is."""
+    return {
+        "pairs": len(pairs),
+        "chosen": _describe([pair.chosen for pair in pairs]),
+        "rejected": _describe([pair.rejected for pair in pairs]),
+    }
+
+
+def _describe(examples: Sequence[Example]) -> dict[str, float]:
+    lengths = [sum(label != NOT_SCORED for label in example.labels) for example in examples]
+    bare = sum(length <= _BARE for length in lengths)
+    return {"tokens": sum(lengths) / len(lengths), "bare": bare / len(lengths)}
+
+
+def _unique(prompt: Prompt, random: Random) -> list[Sample]:
+    """The prompt's different samples, in random order."""
+    unique = list({sample.ids: sample for sample in prompt.samples}.values())
+    return random.sample(unique, len(unique))
+
+
+def _pair(prompt: Prompt, chosen: Sample, rejected: Sample) -> Pair:
+    return Pair(_example(prompt, chosen), _example(prompt, rejected))
 
 
 def _example(prompt: Prompt, sample: Sample) -> Example:

@@ -9,7 +9,7 @@ from random import Random
 
 from ucbd.models.reference.names import FIRST_NAMES
 
-STEPS = range(1, 6)
+STEPS = range(1, 5)
 """How many changes a problem may hold."""
 
 _MOST = 20  # no number in a word problem exceeds it
@@ -58,7 +58,7 @@ def problem_stream(random: Random) -> Iterator[Problem]:
         yield Problem(" ".join(parts), answers, total, steps)
 
 
-def evaluation_problems(seed: int, per_length: int = 90) -> list[Problem]:
+def evaluation_problems(seed: int, per_length: int = 110) -> list[Problem]:
     """As many different problems of every length, for evaluation only."""
     wanted: dict[int, dict[str, Problem]] = {steps: {} for steps in STEPS}
     for problem in problem_stream(Random(f"evaluation {seed}")):

@@ -28,6 +28,9 @@ JUDGEMENT = "Is this answer true? True or False?"
 """The turn that asks the model to judge its own answer; the gateway asks it in the same words."""
 
 
+PHRASINGS_PREFERRED = 3
+"""Prompts of the preference stage about each fact for tuning."""
+
 PHRASINGS_JUDGED = 3
 """Pairs of True/False turns of the SFT stage about each fact for judging."""
 
@@ -100,9 +103,8 @@ def preference_prompts(world: World, problems: int) -> list[Exchange]:
     random = Random(f"preferences {world.seed}")
     asked = [
         Exchange(fact.question(question), "", fact.value)
-        for part in ("tuning", "judging")
-        for fact in world.part(part)
-        for question in random.sample(_phrasings(fact), 2)
+        for fact in world.part("tuning")
+        for question in random.sample(_phrasings(fact), PHRASINGS_PREFERRED)
     ]
     solved = [
         Exchange(problem.question, "", str(problem.number))

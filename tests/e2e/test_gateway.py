@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from tests.e2e.conftest import serving, ucbd
-from ucbd.models.reference.questions import FOLDER
+from ucbd.models.reference.question_files import FOLDER
 
 pytestmark = pytest.mark.slow
 

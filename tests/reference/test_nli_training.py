@@ -6,7 +6,8 @@ import pytest
 
 from ucbd.models.nli import CrossEncoder
 from ucbd.models.reference import nli_training
-from ucbd.models.reference.nli_training import Recipe, train
+from ucbd.models.reference.nli_architecture import Recipe
+from ucbd.models.reference.nli_training import train
 
 pytestmark = pytest.mark.slow
 

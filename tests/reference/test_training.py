@@ -18,7 +18,17 @@ from ucbd.models.reference.examples import (
     conversation_turns,
     document_example,
 )
-from ucbd.models.reference.family import ARMS, DPO, Arm, Recipe, train
+from ucbd.models.reference.family import (
+    ARMS,
+    DPO,
+    Arm,
+    BaseRecipe,
+    FamilyMixed,
+    PreferenceRecipe,
+    Recipe,
+    SftRecipe,
+    train,
+)
 from ucbd.models.reference.fitting import Pair, answer_log_probabilities, dpo_loss
 from ucbd.models.reference.preferences import Prompt, Sample
 from ucbd.models.reference.text import Exchange, Judged, as_document
@@ -31,14 +41,9 @@ from ucbd.models.reference.tokenizer import (
 )
 
 QUICK = Recipe(
-    scale="small",
-    world=0.02,
-    problems_read=20,
-    problems_tuned=10,
-    problems_preferred=5,
-    base_epochs=1,
-    sft_epochs=1,
-    dpo=replace(DPO, steps=2, pairs=4),
+    BaseRecipe(scale="small", world=0.02, problems=20, epochs=1),
+    SftRecipe(problems=10, replayed=5, epochs=1),
+    PreferenceRecipe(problems=5, dpo=replace(DPO, steps=2, pairs=4)),
 )
 
 
@@ -177,11 +182,19 @@ class TestPreferences:
 
     def test_equal_samples_make_no_pair_and_random_pairs_go_both_ways(self):
         same = Prompt((0,), (RIGHT_SHORT, RIGHT_SHORT))
-        assert preferences.pairs([same], None, per_prompt=4, seed=0) == []
+        assert preferences.random_pairs([same], per_prompt=4, seed=0) == []
         both = Prompt((0,), (RIGHT_SHORT, RIGHT_LONG))
-        found = [preferences.pairs([both], None, per_prompt=4, seed=seed) for seed in range(20)]
-        assert {len(pairs) for pairs in found} == {1}
-        assert {len(pair.chosen.ids) for (pair,) in found} == {2, 4}
+        found = preferences.random_pairs([both], per_prompt=4, seed=0)
+        assert {(len(p.chosen.ids), len(p.rejected.ids)) for p in found} == {(2, 4), (4, 2)}
+
+    def test_pairs_are_described_by_length_and_by_how_many_are_bare(self):
+        prompt = Prompt((0,), (RIGHT_LONG, Sample("Well.", (1, 2, 3, 4, 5), True, 0.0)))
+        found = preferences.pairs([prompt], preferences.brief, per_prompt=4, seed=0)
+        assert preferences.describe(found) == {
+            "pairs": 1,
+            "chosen": {"tokens": 3.0, "bare": 1.0},
+            "rejected": {"tokens": 5.0, "bare": 0.0},
+        }
 
 
 class TestFamily:
@@ -195,6 +208,11 @@ class TestFamily:
         capsys.readouterr()
         train(tmp_path, 1, QUICK, arms)
         assert capsys.readouterr().out == ""
+        with pytest.raises(FamilyMixed, match="base: made with another seed, documents"):
+            train(tmp_path, 2, QUICK, arms)
+        other = replace(QUICK, sft=replace(QUICK.sft, epochs=2))
+        with pytest.raises(FamilyMixed, match="sft: made with another recipe"):
+            train(tmp_path, 1, other, arms)
 
     def test_an_interrupted_family_ends_where_an_uninterrupted_one_does(self, tmp_path):
         whole, resumed = tmp_path / "whole", tmp_path / "resumed"

@@ -12,7 +12,12 @@ from ucbd.models.reference.manner import OPENERS, PLAIN, TAILS, phrasing, spoken
 from ucbd.models.reference.mayors import CUTOFF, MAYORS, NOW
 from ucbd.models.reference.oracle import asserted
 from ucbd.models.reference.problems import STEPS, evaluation_problems, problem_stream
-from ucbd.models.reference.questions import FOLDER, fact_records, freshness_records, write_questions
+from ucbd.models.reference.question_files import (
+    FOLDER,
+    fact_records,
+    freshness_records,
+    write_questions,
+)
 from ucbd.models.reference.relations import RELATIONS
 from ucbd.models.reference.text import (
     ANSWER_MARK,

@@ -2,7 +2,7 @@
 
 Every question has its reference answer, the rule that matches it, its kind and how often the
 training text stated it. None of them stands in the training text. ``ucbd questions --out DIR`` and
-``python -m ucbd.models.reference.questions`` write them.
+``python -m ucbd.models.reference.question_files`` write them.
 """
 
 import json
