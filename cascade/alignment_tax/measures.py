@@ -213,10 +213,8 @@ def agreement(table: Observations, clusterer: str) -> Agreement | None:
     for ours, truth in pairs:
         if len(ours) == len(truth):
             total += _pairs(ours, truth)
-    same, different = (
-        total[True, True] + total[False, True],
-        total[True, False] + total[False, False],
-    )
+    same = total[True, True] + total[False, True]
+    different = total[True, False] + total[False, False]
     return Agreement(same, total[True, True], different, total[False, False])
 
 

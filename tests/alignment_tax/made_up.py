@@ -69,18 +69,19 @@ def a_run(
     sums: int = 100,
     temperature: float = 1.0,
     right: float = 0.7,
+    told: float = 0.4,
     tempered: Mapping[str, float] | None = None,
 ) -> Observations:
     """Write a run whose rate of single clusters on facts is ``single``, by clusterer or by all.
 
-    Wrong answers have about 0.4 nats more of token entropy, in the stratum as outside of it.
+    Wrong answers have ``told`` nats more of token entropy, in the stratum as outside of it.
     """
     random = Random(f"{folder.name} {seed}")
     rates = single if isinstance(single, Mapping) else dict.fromkeys(CLUSTERERS, single)
     n = facts + sums
     kinds = ["fact"] * (facts // 2) + ["conflict"] * (facts - facts // 2) + ["arithmetic"] * sums
     correct = [float(random.random() < right) for _ in range(n)]
-    mean = [entropy * random.uniform(0.3, 1.7) + 0.4 * (1 - c) for c in correct]
+    mean = [entropy * random.uniform(0.3, 1.7) + told * (1 - c) for c in correct]
     order = random.sample(range(facts), facts)
     place = {q: i + 0.5 for i, q in enumerate(order)}
     labels = {

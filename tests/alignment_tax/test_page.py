@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tests.alignment_tax.made_up import a_family, a_run
+from tests.alignment_tax.made_up import a_family, a_run, table
 from ucbd.cascade.alignment_tax import arms, chosen
 from ucbd.cascade.alignment_tax.__main__ import main, make
 from ucbd.cascade.alignment_tax.aims import aims
@@ -110,6 +110,48 @@ def test_aims_are_met_and_missed_by_the_numbers(runs: Runs, made: Path) -> None:
     assert found["SCR by embedding 0.85, base: at most 5.0 %"].met is False
     rows = (made / "alignment-tax.md").read_text("utf-8").splitlines()
     assert "| at least 2,000 questions about facts | 100 | **missed** |" in rows
+
+
+def test_an_entropy_that_tells_nothing_misses_its_aims_and_is_said_to_be_chance(
+    tmp_path: Path,
+) -> None:
+    a_run(tmp_path / "llama" / "seed-1" / "dpo", single=0.5, told=0.0)
+    runs = read_runs(tmp_path)
+    verdicts = [aim.met for aim in aims(runs) if "token entropy" in aim.text or "50 %" in aim.text]
+    assert verdicts == [False] * 4
+    assert "cannot be told from chance" in findings(runs)
+    assert "ranks wrong answers above right ones" not in findings(runs)
+
+
+def test_an_aim_whose_interval_reaches_one_half_is_missed_at_any_value(tmp_path: Path) -> None:
+    place = tmp_path / "llama" / "seed-1" / "dpo"
+    a_run(place, single=1.0, facts=12)
+    # The wrong answers stand above 2, 5, 6 and 8 of eight right ones: 21/32 = 0.656.
+    scores = [1, 2, 3, 4, 5, 6, 7, 8, 2.5, 5.5, 6.5, 8.5]
+    labels = {"jaccard": [(0, 0)] * 12}
+    write(table(labels, correct=[1] * 8 + [0] * 4, mean_token_entropy=scores), place)
+    found = {aim.text: aim for aim in aims(read_runs(tmp_path))}
+    aim = found[
+        "facts with one cluster by jaccard 0.4: AUROC of token entropy at least 0.60, "
+        "its interval above 0.5"
+    ]
+    assert aim.found.startswith("0.656 [0.")
+    assert float(aim.found.split("[")[1].split(",")[0]) <= 0.5
+    assert aim.met is False
+
+
+def test_sharpening_is_told_from_collapse_at_the_seed_that_was_swept(made: Path) -> None:
+    text = (made / "alignment-tax.md").read_text("utf-8")
+    line = next(x for x in text.splitlines() if x.startswith("- **Sharpening or collapse.**"))
+    assert "against 50.0 % by value (oracle)" in line
+    assert "not run" not in line
+
+
+def test_rates_of_the_first_samples_are_of_every_clusterer(made: Path) -> None:
+    text = (made / "alignment-tax.md").read_text("utf-8")
+    rows = text.split("### Number of samples")[1].split("### Threshold")[0]
+    assert "| value (oracle) | DPO | 50.0 % [40.4, 59.6] | 50.0 % [40.4, 59.6] |" in rows
+    assert "–" not in rows
 
 
 def test_a_missed_aim_is_named_among_the_findings(runs: Runs) -> None:
