@@ -210,8 +210,15 @@ def _question(
         samples=min(most, policy.samples),
         clusterer=wanted.clusterer or policy.clusterer or service.settings.clusterer,
         explain=wanted.explain,
-        text=wanted.prompt if wanted.messages is None else wanted.messages[-1].content,
+        text=_text(wanted),
     )
+
+
+def _text(wanted: GenerateRequest) -> str:
+    """The question in words: the prompt, or the user's last turn."""
+    if wanted.messages:
+        return wanted.messages[-1].content
+    return wanted.prompt or ""
 
 
 def _max_tokens(wanted: GenerateRequest, service: Service, prompt_tokens: int) -> int:

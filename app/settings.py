@@ -37,7 +37,12 @@ class Settings(BaseModel):
 
     policy: str = Field("default", description="Default policy: a name, or a JSON file.")
     policies: Path | None = Field(None, description="Folder of further policy files.")
-    clusterer: Literal["jaccard", "embedding"] = "embedding"
+    clusterer: Literal["jaccard", "embedding", "nli"] = "embedding"
+    nli: str | None = Field(
+        None,
+        description="Model of the clusterer `nli`: a folder, a name in the local Hugging Face "
+        "cache, or `reference-nli`, which is the default where the model is an embedded one.",
+    )
     wired_actions: tuple[Action, ...] = Field(
         (), description="What the application does by itself on `escalate`; all else abstains."
     )

@@ -219,7 +219,7 @@ BAD = [
     ({"seed": 2**63}, 422, "invalid_request", "seed"),
     ({"samples": -1}, 422, "invalid_request", "samples"),
     ({"samples": 33}, 422, "invalid_request", "samples"),
-    ({"clusterer": "nli"}, 422, "invalid_request", "clusterer"),
+    ({"clusterer": "none-such"}, 422, "invalid_request", "clusterer"),
     ({"evidence": "x"}, 422, "invalid_request", "evidence"),
     ({"evidence": ["x"]}, 501, "not_implemented", "evidence"),
     ({"stream": True}, 501, "not_implemented", "stream"),

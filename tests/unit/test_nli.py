@@ -21,7 +21,7 @@ def checkpoint(folder: Path, labels: Sequence[str], told: dict[str, float] | Non
     """A tiny model with those labels in that order; with ``told`` it always answers those."""
     import torch
 
-    from ucbd.models.reference.nli_training import Recipe, new_model, train_tokenizer
+    from ucbd.models.reference.nli_architecture import Recipe, new_model, train_tokenizer
 
     torch.manual_seed(0)
     recipe = Recipe(vocabulary=200, width=32, depth=1, heads=2)
