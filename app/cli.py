@@ -6,11 +6,13 @@ what failed, 2 for bad arguments or input.
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 EXIT_FAILED, EXIT_USAGE = 1, 2
+
+_MODEL = "reference-base, reference-sft, reference-dpo (the default), or what vLLM accepts"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -25,22 +27,121 @@ def _parser() -> argparse.ArgumentParser:
         prog="ucbd", description="An inference-serving uncertainty gateway."
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_serve(commands)
+    _add_evaluate(commands)
+    _add_replay(commands)
+    _add_questions(commands)
+    return parser
+
+
+def _add_serve(commands: Any) -> None:
     serve = commands.add_parser(
         "serve",
         help="run the gateway in front of a vLLM engine",
         description="Run the gateway in front of a vLLM engine in this process.",
     )
     serve.add_argument("--config", type=Path, metavar="FILE", help="settings in TOML")
-    serve.add_argument(
-        "--model",
-        metavar="NAME_OR_PATH",
-        help="the embedded model 'reference' (the default), or what vLLM accepts",
-    )
+    serve.add_argument("--model", metavar="NAME_OR_PATH", help=_MODEL)
     serve.add_argument("--policy", metavar="NAME|FILE", help="the default policy")
     serve.add_argument("--host", help="address to listen on (127.0.0.1)")
     serve.add_argument("--port", type=int, help="port to listen on (8000)")
     serve.set_defaults(run=_serve)
-    return parser
+
+
+def _add_evaluate(commands: Any) -> None:
+    evaluate = commands.add_parser(
+        "evaluate",
+        help="ask a real engine every question of a file, score the answers, write a report",
+        description="Ask a real engine every question, with all stages on, and write DIR/"
+        "records.jsonl, report.json and report.html. Interrupted, the same command goes on.",
+    )
+    evaluate.add_argument("questions", type=Path, nargs="+", metavar="QUESTIONS.jsonl")
+    evaluate.add_argument("--model", metavar="NAME_OR_PATH", help=_MODEL)
+    evaluate.add_argument(
+        "--samples", type=_whole(2, 64), default=10, metavar="N", help="samples per question (10)"
+    )
+    evaluate.add_argument(
+        "--sample-temperature", type=_temperature, default=1.0, metavar="T", help="theirs (1.0)"
+    )
+    evaluate.add_argument(
+        "--max-tokens", type=_whole(1, 4096), default=64, metavar="N", help="of an answer (64)"
+    )
+    evaluate.add_argument("--limit", type=_whole(1), metavar="N", help="only the first N questions")
+    evaluate.add_argument(
+        "--concurrency",
+        type=_whole(1, 1024),
+        default=32,
+        metavar="N",
+        help="questions at once (32)",
+    )
+    _add_report(evaluate)
+    evaluate.set_defaults(run=_evaluate)
+
+
+def _add_replay(commands: Any) -> None:
+    replay = commands.add_parser(
+        "replay",
+        help="the same report from recorded generations, without an engine",
+        description="Score recorded generations (.jsonl or .jsonl.gz) and write the report.",
+    )
+    replay.add_argument("records", type=Path, nargs="+", metavar="RECORDS.jsonl")
+    replay.add_argument(
+        "--keep-reasoning", action="store_true", help="cluster reasoning text with the answers"
+    )
+    _add_report(replay)
+    replay.set_defaults(run=_replay)
+
+
+def _add_report(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="the report's folder"
+    )
+    command.add_argument("--policy", metavar="NAME|FILE", help="decides about every record")
+    command.add_argument(
+        "--clusterers",
+        type=lambda text: [name.strip() for name in text.split(",")],
+        metavar="NAME,…",
+        help="of jaccard, embedding, exact, nli and (for the embedded models) oracle; "
+        "the first three by default",
+    )
+
+
+def _add_questions(commands: Any) -> None:
+    questions = commands.add_parser(
+        "questions",
+        help="write question files: the embedded models' world, or a dataset you have",
+        description="Write question files in the project's record format.",
+    )
+    questions.add_argument("--out", type=Path, required=True, metavar="DIR")
+    questions.add_argument(
+        "--from",
+        dest="dataset",
+        nargs=2,
+        metavar=("NAME", "FILE"),
+        help="a file of truthfulqa, gsm8k or webquestions",
+    )
+    questions.set_defaults(run=_questions)
+
+
+def _whole(least: int, most: int | None = None) -> Callable[[str], int]:
+    """The type of a whole number within bounds."""
+
+    def number(text: str) -> int:
+        value = int(text)
+        if value < least or (most is not None and value > most):
+            bounds = f"at least {least}" if most is None else f"{least} to {most}"
+            raise argparse.ArgumentTypeError(f"must be {bounds}, got {value}")
+        return value
+
+    number.__name__ = "whole number"
+    return number
+
+
+def _temperature(text: str) -> float:
+    value = float(text)
+    if not 0 < value <= 5:
+        raise argparse.ArgumentTypeError(f"must be above 0 and at most 5, got {value:g}")
+    return value
 
 
 def _serve(options: argparse.Namespace) -> int:
@@ -52,6 +153,24 @@ def _serve(options: argparse.Namespace) -> int:
         if (value := getattr(options, name)) is not None
     }
     return serve(options.config, flags)
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    from ucbd.app.evaluate import evaluate
+
+    return evaluate(options)
+
+
+def _replay(options: argparse.Namespace) -> int:
+    from ucbd.app.evaluate import replay
+
+    return replay(options)
+
+
+def _questions(options: argparse.Namespace) -> int:
+    from ucbd.app.evaluate import questions
+
+    return questions(options)
 
 
 if __name__ == "__main__":

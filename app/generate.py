@@ -174,8 +174,8 @@ def _check_limits(wanted: GenerateRequest, service: Service) -> None:
     if wanted.samples is not None and wanted.samples > limits.max_samples:
         message = f"at most {limits.max_samples} here, got {wanted.samples}"
         raise refused(Invalid, "samples", message)
-    if wanted.clusterer is not None and wanted.clusterer not in service.clusterers:
-        known = ", ".join(sorted(service.clusterers))
+    if wanted.clusterer is not None and wanted.clusterer not in service.clusterers.by_name:
+        known = ", ".join(sorted(service.clusterers.by_name))
         raise refused(Invalid, "clusterer", f"one of {known}, got {wanted.clusterer!r}")
 
 

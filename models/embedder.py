@@ -34,6 +34,23 @@ class Embedder(Protocol):
         ...
 
 
+class Remembered:
+    """An embedder that embeds no text twice. Forgets nothing: for an evaluation, not a service."""
+
+    def __init__(self, embedder: Embedder) -> None:
+        self.name = embedder.name
+        self._embedder = embedder
+        self._known: dict[str, Vector] = {}
+
+    async def embed(self, texts: Sequence[str]) -> list[Vector]:
+        """See ``Embedder``."""
+        new = [text for text in dict.fromkeys(texts) if text not in self._known]
+        if new:
+            vectors = await self._embedder.embed(new)
+            self._known.update(zip(new, vectors, strict=True))
+        return [self._known[text] for text in texts]
+
+
 class _Packaged(ABC):
     """An embedder from an installed package, on the CPU in a thread of its own.
 

@@ -3,7 +3,7 @@
 Two implementations are ours: ``vllm_engine`` (real) and ``scripted`` (for tests of logic).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -31,7 +31,7 @@ class Engine(Protocol):
     """A model that answers.
 
     Cancelling a call aborts its work in the engine. Every method may raise ``EngineUnavailable``;
-    ``generate`` may raise ``EngineFailed``.
+    ``generate`` and ``next_token`` may raise ``EngineFailed``.
     """
 
     @property
@@ -55,6 +55,13 @@ class Engine(Protocol):
 
         Safe to call concurrently: calls in flight together are batched by the engine. Entropies
         that cannot be collected come back as ``Missing``, never as an error.
+        """
+        ...
+
+    async def next_token(self, prompt: EncodedPrompt, top: int) -> Mapping[str, float]:
+        """Log-probabilities, in nats, of the ``top`` likeliest next tokens, by their text.
+
+        Tokens of the same text are added up. Of the model's own distribution, at temperature 1.
         """
         ...
 

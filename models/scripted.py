@@ -5,7 +5,7 @@ what the model says. Knows nothing of tokenisation: a token is a word.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ucbd.models.engine import ModelInfo
@@ -36,6 +36,7 @@ class Script:
     sample_delay: float = 0.0
     fault: Exception | None = None
     sample_fault: Exception | None = None
+    next_token: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass
@@ -95,6 +96,14 @@ class ScriptedEngine:
             prompt_tokens=len(prompt.token_ids),
             cached_prompt_tokens=0,
         )
+
+    async def next_token(self, prompt: EncodedPrompt, top: int) -> Mapping[str, float]:
+        """The script's ``next_token``, its likeliest ``top``."""
+        self._check()
+        text = self._prompts[prompt.token_ids[0]]
+        script = self.script if isinstance(self.script, Script) else self.script(text)
+        ranked = sorted(script.next_token.items(), key=lambda item: -item[1])
+        return dict(ranked[:top])
 
     async def alive(self) -> bool:
         """Not ``dead``."""

@@ -4,7 +4,7 @@ Wraps the start of any engine in the ``Engine`` protocol, so that the gateway li
 loads and a request never hangs on an engine that cannot answer. Does not restart a dead engine.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from ucbd.models.engine import Engine, ModelInfo
 from ucbd.models.errors import EngineUnavailable
@@ -42,6 +42,10 @@ class SupervisedEngine:
     ) -> Generation:
         """See ``Engine``."""
         return await self._running().generate(prompt, options, entropies=entropies)
+
+    async def next_token(self, prompt: EncodedPrompt, top: int) -> Mapping[str, float]:
+        """See ``Engine``."""
+        return await self._running().next_token(prompt, top)
 
     async def alive(self) -> bool:
         """False while starting, else the engine's own word."""

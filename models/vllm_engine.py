@@ -10,7 +10,7 @@ import itertools
 import logging
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ucbd.models.engine import ModelInfo
@@ -137,6 +137,16 @@ class VllmEngine:
                 self._entropies.forget(request)
             raise
         return _generation(final, measured)
+
+    async def next_token(self, prompt: EncodedPrompt, top: int) -> Mapping[str, float]:
+        """See ``Engine``."""
+        params = _sampling_params(GenerationOptions(max_tokens=1), logprobs=top, entropy_id=None)
+        final = await self._final(f"ucbd-{next(self._ids)}", prompt, params)
+        entries = sorted(final.outputs[0].logprobs[0].values(), key=lambda entry: entry.rank)[:top]
+        found: dict[str, float] = {}
+        for entry in entries:
+            found[entry.decoded_token] = _added(found.get(entry.decoded_token), entry.logprob)
+        return found
 
     async def alive(self) -> bool:
         """A token within the last seconds, or one produced now within a deadline."""
@@ -328,6 +338,11 @@ def _generation(final: Any, entropies: TokenEntropies | Missing) -> Generation:
         prompt_tokens=len(final.prompt_token_ids),
         cached_prompt_tokens=final.num_cached_tokens or 0,
     )
+
+
+def _added(one: float | None, other: float) -> float:
+    """The logarithm of the sum of two probabilities, from theirs."""
+    return other if one is None else max(one, other) + math.log1p(math.exp(-abs(one - other)))
 
 
 def _reason(error: BaseException) -> str:

@@ -30,7 +30,6 @@ from ucbd.cascade.alignment_tax.observations import (
 )
 from ucbd.cascade.alignment_tax.runs import DEFAULT_ARM, FACTS, FAMILY, INFO, STAGES, place
 from ucbd.cascade.alignment_tax.variants import (
-    Remembered,
     count,
     second_name,
     second_variants,
@@ -38,7 +37,7 @@ from ucbd.cascade.alignment_tax.variants import (
 )
 from ucbd.cascade.clustering.embedding import Embedding
 from ucbd.cascade.evaluation.records import read_records
-from ucbd.models.embedder import Embedder, MiniLM, UniversalSentenceEncoder
+from ucbd.models.embedder import Embedder, MiniLM, Remembered, UniversalSentenceEncoder
 from ucbd.models.errors import GatewayError
 
 DERIVED = "semantic_entropy"

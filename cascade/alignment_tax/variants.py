@@ -9,7 +9,7 @@ from functools import partial
 from ucbd.cascade.clustering.clusterer import Clusterer
 from ucbd.cascade.clustering.embedding import Embedding
 from ucbd.cascade.clustering.jaccard import Jaccard
-from ucbd.models.embedder import Embedder, Vector
+from ucbd.models.embedder import Embedder
 
 SIZES = (3, 5, 7, 10)
 """The numbers of samples of method.md section 5."""
@@ -19,23 +19,6 @@ THRESHOLDS: Mapping[str, tuple[float, ...]] = {
     "embedding": (0.80, 0.85, 0.90),
 }
 DEFAULTS: Mapping[str, float] = {"jaccard": 0.4, "embedding": 0.85}
-
-
-class Remembered:
-    """An embedder that embeds no text twice: the variants of a question share its texts."""
-
-    def __init__(self, embedder: Embedder) -> None:
-        self.name = embedder.name
-        self._embedder = embedder
-        self._known: dict[str, Vector] = {}
-
-    async def embed(self, texts: Sequence[str]) -> list[Vector]:
-        """See ``Embedder``."""
-        new = [text for text in dict.fromkeys(texts) if text not in self._known]
-        if new:
-            vectors = await self._embedder.embed(new)
-            self._known.update(zip(new, vectors, strict=True))
-        return [self._known[text] for text in texts]
 
 
 def column(clusterer: str, threshold: float | None = None, n: int | None = None) -> str:

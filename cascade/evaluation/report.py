@@ -23,7 +23,8 @@ from ucbd.cascade.evaluation.ranking import (
     auroc_interval,
 )
 from ucbd.cascade.evaluation.rates import Clustered, Rate, homogenization
-from ucbd.cascade.evaluation.score import CASCADE, SIGNALS, ScoredRecord
+from ucbd.cascade.evaluation.recorded import CASCADE
+from ucbd.cascade.evaluation.score import SIGNALS, ScoredRecord
 
 COVERAGES = tuple(i / 100 for i in range(1, 101))
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)

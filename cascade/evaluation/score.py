@@ -10,12 +10,11 @@ from pydantic import BaseModel, Field
 
 from ucbd.cascade.clustering.clusterer import Clusterer
 from ucbd.cascade.entropy import EntropySummary, discrete_semantic_entropy, summarise
+from ucbd.cascade.evaluation.recorded import CASCADE, generated_tokens, recorded_entropies
 from ucbd.cascade.evaluation.records import Record
 from ucbd.cascade.reasoning import final_answer
-from ucbd.models.generation import Missing, TokenEntropies
-from ucbd.models.top_k import entropy_bounds
+from ucbd.models.generation import Missing
 
-CASCADE = "cascade"
 SEMANTIC_ENTROPY = "semantic_entropy"
 SIGNALS = (
     "mean_token_entropy",
@@ -107,15 +106,10 @@ def token_entropy(record: Record) -> EntropySummary | Missing:
 
     In nats (method.md section 3, B1).
     """
-    answer = record.answer
-    if answer and answer.token_entropies:
-        exact = tuple(answer.token_entropies)
-        return summarise(TokenEntropies(lower=exact, upper=exact, exact=True))
-    if answer and answer.top_logprobs:
-        k = max(len(token) for token in answer.top_logprobs)
-        bounds = entropy_bounds(answer.top_logprobs, k, record.vocab_size)
-        return bounds if isinstance(bounds, Missing) else summarise(bounds)
-    return Missing("the record has neither token entropies nor top log-probabilities")
+    if record.answer is None:
+        return Missing("the record has no answer")
+    found = recorded_entropies(record.answer, record.vocab_size)
+    return found if isinstance(found, Missing) else summarise(found)
 
 
 def _from_answer(record: Record, text: str) -> dict[str, float | None]:
@@ -141,12 +135,8 @@ def _length(record: Record, text: str) -> float | None:
     answer = record.answer
     if answer is None:
         return None
-    if answer.tokens is not None:
-        return float(answer.tokens)
-    for per_token in (answer.token_entropies, answer.token_logprobs, answer.top_logprobs):
-        if per_token:
-            return float(len(per_token))
-    return float(len(text.split()))
+    tokens = generated_tokens(answer)
+    return float(len(text.split()) if tokens is None else tokens)
 
 
 def _disagreement(labels: Sequence[int], own: int | None) -> float:

@@ -153,12 +153,15 @@ class Family:
         self._recipe = recipe
         self._world = make_world(seed, recipe.base.world)
         self._texts = documents(self._world, recipe.base.problems)
-        self._tokenizer = train_tokenizer(self._texts, CONTEXT)
+        talks = conversations(self._world, recipe.sft.problems)
+        self._turns = list(conversation_turns(talks, seed))
+        said = [text for turns in self._turns for _, text in turns]
+        self._tokenizer = train_tokenizer([*self._texts, *said], CONTEXT)  # True is one token
+        self._digest = _digest("\n".join([*self._texts, *said]).encode())
 
     def base(self) -> PreTrainedModel:
         """Next-token prediction on the world's documents."""
-        text = "\n".join(self._texts).encode()
-        made = {"recipe": asdict(self._recipe.base), "documents": _digest(text)}
+        made = {"recipe": asdict(self._recipe.base), "texts": self._digest}
         return self._stage("base", PLAIN_TEMPLATE, made, self._train_base)
 
     def sft(self) -> PreTrainedModel:
@@ -201,9 +204,7 @@ class Family:
     def _train_sft(self) -> Trained:
         recipe = self._recipe.sft
         model = self.base()
-        talks = conversations(self._world, recipe.problems)
-        turns = conversation_turns(talks, self._seed)
-        examples = [chat_example(self._tokenizer, some) for some in turns]
+        examples = [chat_example(self._tokenizer, turns) for turns in self._turns]
         random, count = Random(f"replay {self._seed}"), min(recipe.replayed, len(self._texts))
         replayed = random.sample(self._texts, count)
         examples += [document_example(self._tokenizer, text) for text in replayed]

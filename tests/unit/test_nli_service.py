@@ -3,8 +3,8 @@
 import httpx
 import pytest
 
+from ucbd.app.clusterers import nli_model
 from ucbd.app.main import create_app
-from ucbd.app.service import nli_model
 from ucbd.app.settings import Settings, SettingsInvalid
 from ucbd.models.errors import ModelUnusable
 from ucbd.models.nli import CrossEncoder

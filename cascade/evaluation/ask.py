@@ -1,0 +1,90 @@
+"""Asking an engine a record's question: its answer, its samples, what it thinks of its answer.
+
+Nothing is decided and nothing is skipped here, so that any policy can be tried on what was said.
+Knows no file and no score.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from ucbd.cascade.boundaries.sampling import sample_seeds
+from ucbd.cascade.boundaries.self_assessment import p_true
+from ucbd.cascade.evaluation.records import Answer, Record, Sample, SamplingSettings
+from ucbd.cascade.reasoning import final_answer
+from ucbd.models.engine import Engine
+from ucbd.models.generation import EncodedPrompt, Generation, GenerationOptions, Message, Missing
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """How every question is asked: a greedy answer, and ``samples`` more at ``temperature``.
+
+    ``max_tokens`` bounds each of them. With ``seed`` the samples of a question are drawn with seeds
+    of their own, derived from it.
+    """
+
+    samples: int = 10
+    temperature: float = 1.0
+    max_tokens: int = 64
+    seed: int | None = None
+
+
+async def ask(record: Record, engine: Engine, asking: Asking) -> Record:
+    """The record with ``answer``, ``samples`` and how and by which model they were made.
+
+    An answer that it brought is replaced, and a label that was about that one is dropped.
+    What could not be measured is absent. Raises the engine's errors.
+    """
+    conversation = [Message("user", record.prompt)]
+    prompt = await engine.encode(record.prompt)
+    main, samples = await asyncio.gather(
+        engine.generate(prompt, GenerationOptions(asking.max_tokens), entropies=True),
+        _samples(engine, prompt, asking),
+    )
+    believed = await _believed(engine, conversation, main)
+    found = {
+        "answer": _answer(main, believed),
+        "samples": [Sample(text=one.text, tokens=one.tokens) for one in samples],
+        "sampling": SamplingSettings(n=asking.samples, temperature=asking.temperature, top_p=1.0),
+        "model": engine.info.id,
+        "model_revision": engine.info.revision,
+        "vocab_size": engine.info.vocab_size,
+    }
+    return _unlabelled(record).model_copy(update=found)
+
+
+async def _samples(engine: Engine, prompt: EncodedPrompt, asking: Asking) -> Sequence[Generation]:
+    """All at once, so that the engine reads their prompt once and batches them."""
+    drawn = GenerationOptions(asking.max_tokens, temperature=asking.temperature)
+    seeds = sample_seeds(asking.seed, asking.samples)
+    return await asyncio.gather(
+        *(engine.generate(prompt, replace(drawn, seed=seed), entropies=False) for seed in seeds)
+    )
+
+
+async def _believed(
+    engine: Engine, conversation: Sequence[Message], main: Generation
+) -> float | None:
+    """P(True) of the answer; None for an empty one, and where neither word is in reach."""
+    text = final_answer(main.text)
+    if not text:
+        return None
+    found = await p_true(engine, conversation, text)
+    return None if isinstance(found, Missing) else found
+
+
+def _answer(main: Generation, believed: float | None) -> Answer:
+    known: dict[str, object] = {"text": main.text, "tokens": main.tokens}
+    if not isinstance(main.entropies, Missing) and main.entropies.exact:
+        known["token_entropies"] = list(main.entropies.lower)
+    if believed is not None:
+        known["p_true"] = believed
+    return Answer.model_validate(known)
+
+
+def _unlabelled(record: Record) -> Record:
+    """Without a label about another answer; a null says never to be judged, and stays."""
+    if record.correct is None:
+        return record
+    return Record.model_validate(record.model_dump(exclude_unset=True, exclude={"correct"}))
