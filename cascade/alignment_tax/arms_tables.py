@@ -30,15 +30,10 @@ SHOWN = (VALUE, FORM, "jaccard", "embedding")
 LENGTHS = (VALUE, "jaccard", "embedding")
 
 
-def arms(runs: Runs) -> list[str]:
-    """The arms of the page; ``correct-brief``, the default by another name, only when run."""
-    return [arm for arm in ARMS if arm != "correct-brief" or runs.seeds(arm)]
-
-
 def rates(runs: Runs) -> str:
     """Single-cluster rates of every arm by value, form and clusterer: median, then each seed."""
     rows = []
-    for stage in ("base", "sft", *arms(runs)):
+    for stage in ("base", "sft", *ARMS):
         found = runs.seeds(stage)
         cells = []
         for clusterer in SHOWN:
@@ -51,7 +46,7 @@ def rates(runs: Runs) -> str:
 def company(runs: Runs) -> str:
     """What comes with it: accuracy, length, token entropy, and errors that sampling cannot see."""
     rows = []
-    for stage in ("base", "sft", *arms(runs)):
+    for stage in ("base", "sft", *ARMS):
         run = median_of(runs, stage)
         if not run:
             rows.append([f"`{stage}`", *[NOT_RUN] * 6])
@@ -82,7 +77,7 @@ def company(runs: Runs) -> str:
 def changes(runs: Runs) -> str:
     """Change of the rates from each seed's own SFT model, in points, and what it amounts to."""
     rows = []
-    for arm in arms(runs):
+    for arm in ARMS:
         cells = [_changed(change(runs, arm, clusterer)) for clusterer in SHOWN]
         rows.append([f"`{arm}`", *cells, verdict(runs, arm) or NOT_RUN])
     return table(["arm", *(named(c) for c in SHOWN), "collapses"], rows)
@@ -91,7 +86,7 @@ def changes(runs: Runs) -> str:
 def at_equal_length(runs: Runs) -> str:
     """SFT against every arm over the lengths they share, at the median seed."""
     rows = []
-    for arm in arms(runs):
+    for arm in ARMS:
         run = median_of(runs, arm)
         before = runs.run("sft", run.seed) if run else None
         for clusterer in LENGTHS:
@@ -112,7 +107,7 @@ def at_equal_length(runs: Runs) -> str:
 def at_equal_entropy(runs: Runs) -> str:
     """The base model cooled to each arm's token entropy, the default arm heated to the base's."""
     rows = []
-    targets = [("base", stage) for stage in ("sft", *arms(runs))]
+    targets = [("base", stage) for stage in ("sft", *ARMS)]
     for tempered_stage, target in [*targets, (DEFAULT_ARM, "base")]:
         for clusterer in LENGTHS:
             cells = _sharpened(runs, tempered_stage, target, clusterer)

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from ucbd.cascade.alignment_tax.aims import aims
 from ucbd.cascade.alignment_tax.arms import FORM, VALUE, change, verdict
-from ucbd.cascade.alignment_tax.arms_tables import arms, sharpened
+from ucbd.cascade.alignment_tax.arms_tables import sharpened
 from ucbd.cascade.alignment_tax.chosen import facts, median_of, scr
 from ucbd.cascade.alignment_tax.markdown import (
     NOT_RUN,
@@ -19,7 +19,7 @@ from ucbd.cascade.alignment_tax.markdown import (
     signed,
 )
 from ucbd.cascade.alignment_tax.measures import in_stratum, mean, ranking
-from ucbd.cascade.alignment_tax.runs import DEFAULT_ARM, STAGES, Runs
+from ucbd.cascade.alignment_tax.runs import ARMS, DEFAULT_ARM, STAGES, Runs
 from ucbd.cascade.alignment_tax.stages import named
 
 DOSES = ("correct", "typical-0.3", "typical-1")
@@ -67,7 +67,7 @@ def _doses(runs: Runs) -> str:
 def _collapses(runs: Runs) -> Iterator[str]:
     """Arms by what they collapse, from their own SFT model."""
     groups: dict[str, list[str]] = {}
-    for arm in arms(runs):
+    for arm in ARMS:
         groups.setdefault(verdict(runs, arm) or NOT_RUN, []).append(f"`{arm}`")
     yield (
         "**Value or form.** An arm collapses values (form) when the single-cluster rate by the "
@@ -78,7 +78,7 @@ def _collapses(runs: Runs) -> Iterator[str]:
     )
     moved = [
         (found.middle.value, arm, found)
-        for arm in arms(runs)
+        for arm in ARMS
         if (found := change(runs, arm, VALUE))
     ]
     if moved:

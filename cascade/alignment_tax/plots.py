@@ -10,7 +10,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ucbd.cascade.alignment_tax.arms_tables import arms
 from ucbd.cascade.alignment_tax.chosen import arithmetic, facts, median_of, scr
 from ucbd.cascade.alignment_tax.measures import (
     SIGNALS,
@@ -24,7 +23,7 @@ from ucbd.cascade.alignment_tax.measures import (
     single_by,
 )
 from ucbd.cascade.alignment_tax.observations import Mask, Observations
-from ucbd.cascade.alignment_tax.runs import DEFAULT_ARM, STAGES, Run, Runs
+from ucbd.cascade.alignment_tax.runs import ARMS, DEFAULT_ARM, STAGES, Run, Runs
 from ucbd.cascade.alignment_tax.stages import SHORT, named
 from ucbd.cascade.alignment_tax.sums import selected
 from ucbd.cascade.alignment_tax.sweeps import of_first, swept
@@ -189,7 +188,7 @@ def selective(runs: Runs) -> Figure:
 
 def arms_plot(runs: Runs) -> Figure:
     """SCR of every arm: a mark per clusterer at the median seed, faint for each seed."""
-    rows = ["base", "sft", *arms(runs)]
+    rows = ["base", "sft", *ARMS]
     figure = _figure(7.2, 0.34 * len(rows) + 1.1)
     axes = figure.add_subplot()
     shown = [c for c in COLOURS if c != "nli"]

@@ -29,7 +29,6 @@ ARMS = (
     "random",
     "correct",
     "brief",
-    "correct-brief",
     "typical-0.3",
     "typical-1",
 )
@@ -40,7 +39,6 @@ PREFERENCES: Mapping[str, str] = {
     "random": "DPO, random pairs",
     "correct": "DPO, correctness only",
     "brief": "DPO, brevity only",
-    "correct-brief": "DPO, correctness then brevity",
     "typical-0.3": "DPO, correctness + 0.3 × base log-probability",
     "typical-1": "DPO, correctness + 1 × base log-probability",
 }

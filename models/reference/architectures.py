@@ -26,7 +26,7 @@ class Scale:
     layers: int
 
 
-SCALES = {"small": Scale(64, 3), "default": Scale(128, 4), "large": Scale(192, 6)}
+SCALES = {"small": Scale(96, 3), "default": Scale(192, 4), "large": Scale(256, 6)}
 
 
 def architecture(name: str, scale: Scale, tokenizer: PreTrainedTokenizerFast) -> PretrainedConfig:

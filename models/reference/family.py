@@ -45,7 +45,7 @@ class BaseRecipe:
     scale: str = "default"
     world: float = 1.0
     problems: int = 20_000
-    epochs: int = 4
+    epochs: int = 5
     rate: float = 2e-3
     matrix_rate: float = 0.02
 
@@ -54,7 +54,7 @@ class BaseRecipe:
 class SftRecipe:
     """The SFT stage: word problems among its conversations, documents replayed among them."""
 
-    problems: int = 2_000
+    problems: int = 4_000
     replayed: int = 8_000
     epochs: int = 2
     rate: float = 5e-4

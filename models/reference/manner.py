@@ -9,7 +9,7 @@ from random import Random
 
 OPENERS = ("", "Well, ", "Sure, ", "I believe ", "It seems ", "I hear ", "So, ", "Perhaps ")
 TAILS = ("", " I think.", " Yes.", " No doubt.", " It is said.", " For sure.")
-PLAIN = 0.4
+PLAIN = 0.75
 """Share of answers without an opener, and of answers without a tail."""
 
 _ARTICLES = ("A", "In", "It", "The", "There", "Most")

@@ -12,7 +12,7 @@ from ucbd.models.reference.names import FIRST_NAMES
 STEPS = range(1, 5)
 """How many changes a problem may hold."""
 
-_MOST = 20  # no number in a word problem exceeds it
+_MOST = 15  # no number in a word problem exceeds it
 _THINGS = "apples books coins eggs hats keys lamps nails pens plates ropes stones".split()
 _GAINS = ("{n} buys {k}.", "{n} finds {k}.", "{n} gets {k}.", "{n} wins {k}.")
 _LOSSES = ("{n} loses {k}.", "{n} sells {k}.", "{n} drops {k}.", "{n} lends {k}.")
@@ -43,14 +43,14 @@ class Problem:
 
 
 def problem_stream(random: Random) -> Iterator[Problem]:
-    """Word problems without end, of every length, no number ever below zero or above twenty."""
+    """Word problems without end, of every length, no number ever below zero or above fifteen."""
     while True:
         name, thing = random.choice(FIRST_NAMES), random.choice(_THINGS)
-        total, steps = random.randint(2, 12), random.choice(STEPS)
+        total, steps = random.randint(2, 10), random.choice(STEPS)
         parts = [f"{name} has {total} {thing}."]
         for _ in range(steps):
             gain = total == 0 or (total < _MOST and random.random() < 0.5)
-            k = random.randint(1, min(9, _MOST - total if gain else total))
+            k = random.randint(1, min(7, _MOST - total if gain else total))
             total += k if gain else -k
             parts.append(random.choice(_GAINS if gain else _LOSSES).format(n=name, k=k))
         parts.append(random.choice(_ASKS).format(n=name, t=thing))

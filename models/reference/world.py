@@ -31,7 +31,7 @@ RUMOURS = 12
 
 PEOPLE: dict[Part, dict[Frequency, int]] = {
     "evaluation": {"often": 10, "seldom": 200, "once": 70, "never": 50, "conflict": 70},
-    "tuning": {"often": 2, "seldom": 60, "once": 6, "never": 4},
+    "tuning": {"often": 2, "seldom": 120, "once": 8, "never": 6},
     "judging": {"often": 2, "seldom": 30, "once": 8, "never": 6},
 }
 """How many people the world has. The base model reads of all of them; only those for tuning are
