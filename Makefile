@@ -5,10 +5,10 @@
 
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test verify lint types format reference clean
+.PHONY: help setup serve test verify lint types format reference alignment-tax clean
 
 help: ## show this
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
 	@sed -n '2,4s/^# /  /p' $(firstword $(MAKEFILE_LIST))
 
 setup: ## make .venv with everything pinned (nothing to do a second time)
@@ -36,6 +36,10 @@ format: setup ## format, and fix what ruff can fix
 
 reference: setup ## train the embedded models again: base, SFT, DPO (FAMILY=folder for another place)
 	$(BIN)/python -m ucbd.models.reference.family --arms dpo --out "$${FAMILY:-models/reference/weights/reference}"
+
+alignment-tax: setup ## train families on fresh seeds, ask them, write docs/alignment-tax.md (hours; resumable)
+	$(BIN)/python -m ucbd.app.experiment --work "$${WORK:-.experiment}" --runs docs/alignment-tax/runs
+	$(BIN)/python -m ucbd.cascade.alignment_tax docs/alignment-tax/runs --out docs
 
 clean: ## remove caches and build leftovers (.venv stays: rm -rf .venv)
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info

@@ -77,9 +77,7 @@ def _collapses(runs: Runs) -> Iterator[str]:
         + "."
     )
     moved = [
-        (found.middle.value, arm, found)
-        for arm in ARMS
-        if (found := change(runs, arm, VALUE))
+        (found.middle.value, arm, found) for arm in ARMS if (found := change(runs, arm, VALUE))
     ]
     if moved:
         _, arm, most = max(moved, key=lambda one: one[0])

@@ -65,6 +65,7 @@ class PreferenceRecipe:
     """The preference stage, the same for every arm."""
 
     problems: int = 600
+    samples: int = 24
     pairs_per_prompt: int = 4
     dpo: DpoRecipe = DPO
 
@@ -183,8 +184,11 @@ class Family:
     @cached_property
     def prompts(self) -> list[preference.Prompt]:
         """The SFT model's samples, from which every arm makes its pairs."""
-        exchanges = preference_prompts(self._world, self._recipe.preference.problems)
-        return preference.draw(self.sft(), self.base(), self._tokenizer, exchanges, self._seed)
+        recipe = self._recipe.preference
+        exchanges = preference_prompts(self._world, recipe.problems)
+        return preference.draw(
+            self.sft(), self.base(), self._tokenizer, exchanges, recipe.samples, self._seed
+        )
 
     def _train_base(self) -> Trained:
         recipe = self._recipe.base

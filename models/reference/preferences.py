@@ -6,7 +6,7 @@ long it is, and how probable the base model finds it.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import permutations
+from itertools import islice, permutations
 from random import Random
 
 import torch
@@ -25,9 +25,8 @@ from ucbd.models.reference.oracle import asserted
 from ucbd.models.reference.text import Exchange, as_document
 from ucbd.models.reference.tokenizer import USER
 
-SAMPLES = 8
 MAX_TOKENS = 40
-_ROWS = 512  # samples drawn at once
+_ROWS = 768  # samples drawn at once
 _BARE = 3  # tokens of an answer of one word: the word, a full stop and the end
 
 
@@ -83,12 +82,13 @@ def draw(
     base: PreTrainedModel,
     tokenizer: PreTrainedTokenizerFast,
     exchanges: Sequence[Exchange],
+    count: int,
     seed: int,
 ) -> list[Prompt]:
-    """``SAMPLES`` answers of the model to each question, at temperature 1."""
+    """``count`` answers of the model to each question, at temperature 1."""
     torch.manual_seed(seed)
     prompts = [chat_prompt(tokenizer, [(USER, e.question)]) for e in exchanges]
-    answers = _answers(model, prompts)
+    answers = _answers(model, prompts, count)
     found = []
     scored = _typicalities(base, tokenizer, exchanges, answers)
     for prompt, exchange, ids, typicalities in zip(
@@ -160,13 +160,15 @@ def _example(prompt: Prompt, sample: Sample) -> Example:
     return Example([*prompt.ids, *sample.ids], [NOT_SCORED] * len(prompt.ids) + list(sample.ids))
 
 
-def _answers(model: PreTrainedModel, prompts: Sequence[Sequence[int]]) -> list[list[list[int]]]:
-    """Token ids of ``SAMPLES`` answers to each prompt; prompts of one length are drawn together."""
+def _answers(
+    model: PreTrainedModel, prompts: Sequence[Sequence[int]], count: int
+) -> list[list[list[int]]]:
+    """Token ids of ``count`` answers to each prompt; prompts of one length are drawn together."""
     model.eval()
     end = model.config.eos_token_id
     found: list[list[list[int]]] = [[] for _ in prompts]
-    for some in tqdm(_of_one_length(prompts, _ROWS // SAMPLES), unit="batch", desc="samples"):
-        ids = torch.tensor([prompts[i] for i in some]).repeat_interleave(SAMPLES, dim=0)
+    for some in tqdm(_of_one_length(prompts, _ROWS // count), unit="batch", desc="samples"):
+        ids = torch.tensor([prompts[i] for i in some]).repeat_interleave(count, dim=0)
         drawn = model.generate(
             input_ids=ids,
             attention_mask=torch.ones_like(ids),
@@ -178,7 +180,7 @@ def _answers(model: PreTrainedModel, prompts: Sequence[Sequence[int]]) -> list[l
         )[:, ids.shape[1] :].tolist()
         for row, answer in enumerate(drawn):
             stop = answer.index(end) + 1 if end in answer else len(answer)
-            found[some[row // SAMPLES]].append(answer[:stop])
+            found[some[row // count]].append(answer[:stop])
     return found
 
 
@@ -213,4 +215,5 @@ def _typicalities(
             values, _ = answer_log_probabilities(base, batch([examples[i] for i in some]))
         for i, value in zip(some, values.tolist(), strict=True):
             found[i] = value
-    return [found[at : at + SAMPLES] for at in range(0, len(found), SAMPLES)]
+    values = iter(found)
+    return [list(islice(values, len(some))) for some in answers]
