@@ -43,7 +43,7 @@ from ucbd.models.reference.tokenizer import (
 QUICK = Recipe(
     BaseRecipe(scale="small", world=0.02, problems=20, epochs=1),
     SftRecipe(problems=10, replayed=5, epochs=1),
-    PreferenceRecipe(problems=5, dpo=replace(DPO, steps=2, pairs=4)),
+    PreferenceRecipe(problems=5, samples=4, dpo=replace(DPO, steps=2, pairs=4)),
 )
 
 
@@ -208,7 +208,7 @@ class TestFamily:
         capsys.readouterr()
         train(tmp_path, 1, QUICK, arms)
         assert capsys.readouterr().out == ""
-        with pytest.raises(FamilyMixed, match="base: made with another seed, documents"):
+        with pytest.raises(FamilyMixed, match="base: made with another seed, texts"):
             train(tmp_path, 2, QUICK, arms)
         other = replace(QUICK, sft=replace(QUICK.sft, epochs=2))
         with pytest.raises(FamilyMixed, match="sft: made with another recipe"):
