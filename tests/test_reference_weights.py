@@ -28,9 +28,18 @@ def header(folder: Path) -> dict:
     return tensors
 
 
-def test_the_folder_is_at_most_4_megabytes_and_holds_nothing_but_data(folder):
+def test_three_stages_are_at_most_20_megabytes_and_all_weights_40():
+    stages = [embedded_model(name) for name in EMBEDDED]
+    assert sum(_size(stage) for stage in stages) <= 20 * MEGABYTE
+    assert _size(stages[0].parents[1]) <= 40 * MEGABYTE
+
+
+def _size(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+
+
+def test_the_folder_holds_nothing_but_data(folder):
     files = list(folder.iterdir())
-    assert sum(file.stat().st_size for file in files) <= 4 * MEGABYTE
     assert {file.suffix for file in files} <= {".json", ".jinja", ".md", ".safetensors"}
 
 
