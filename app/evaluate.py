@@ -27,7 +27,7 @@ from ucbd.cascade.boundaries.fluency import Fluency
 from ucbd.cascade.boundaries.sampling import Sampling
 from ucbd.cascade.case import Boundary
 from ucbd.cascade.clustering.clusterer import Clusterer
-from ucbd.cascade.evaluation.ask import Asking, ask
+from ucbd.cascade.evaluation.ask import Asking, ask_all
 from ucbd.cascade.evaluation.html import page
 from ucbd.cascade.evaluation.progress import add, begin
 from ucbd.cascade.evaluation.recorded import decided
@@ -42,7 +42,6 @@ from ucbd.cascade.evaluation.report import report
 from ucbd.cascade.evaluation.score import ScoredRecord, score
 from ucbd.cascade.policy import Policy
 from ucbd.models.datasets import write_dataset
-from ucbd.models.engine import Engine
 from ucbd.models.errors import GatewayError, InvalidRequest
 from ucbd.models.model_files import check_model_folder
 from ucbd.models.reference.question_files import write_questions
@@ -73,9 +72,7 @@ def evaluate(options: argparse.Namespace) -> int:
         print(f"{options.out}: {len(asked)} of {len(records)} were answered before; going on")
     try:
         if left:
-            asyncio.run(
-                _ask_all(left, settings, location, asking, options.concurrency, options.out)
-            )
+            asyncio.run(_ask(left, settings, location, asking, options))
             asked = begin(options.out / ASKED, plan)
         _write(options.out, [asked[record.id] for record in records], judge)
     except KeyboardInterrupt:
@@ -173,53 +170,30 @@ class _Judge:
         )
 
 
-async def _ask_all(
+async def _ask(
     records: Sequence[Record],
     settings: Settings,
     location: str,
     asking: Asking,
-    concurrency: int,
-    out: Path,
+    options: argparse.Namespace,
 ) -> None:
-    """Ask every record's question, ``concurrency`` at a time, writing each down when answered.
-
-    The first that fails ends the others; what was answered is kept.
-    """
+    """Have the engine answer every record, each written down at once."""
     engine = await start_engine(settings, location)
-    room = asyncio.Semaphore(concurrency)
     try:
         with (
-            (out / ASKED).open("a", encoding="utf-8") as file,
+            (options.out / ASKED).open("a", encoding="utf-8") as file,
             _progress("asked", len(records)) as bar,
         ):
 
-            async def one(record: Record) -> None:
-                async with room:
-                    add(file, await _asked(record, engine, asking))
+            def answered(record: Record) -> None:
+                add(file, record)
                 bar.update()
 
-            async with asyncio.TaskGroup() as group:
-                for record in records:
-                    group.create_task(one(record))
-    except* GatewayError as errors:
-        raise _first(errors) from errors
+            await ask_all(
+                records, engine, asking, concurrency=options.concurrency, answered=answered
+            )
     finally:
         await engine.close()
-
-
-async def _asked(record: Record, engine: Engine, asking: Asking) -> Record:
-    try:
-        return await ask(record, engine, asking)
-    except InvalidRequest as error:
-        raise InvalidRequest(error.field, f"question {record.id!r}: {error}") from error
-
-
-def _first(errors: BaseExceptionGroup[GatewayError]) -> GatewayError:
-    found: BaseException = errors
-    while isinstance(found, BaseExceptionGroup):
-        found = found.exceptions[0]
-    assert isinstance(found, GatewayError)  # noqa: S101 - the group was caught as one of them
-    return found
 
 
 def _write(out: Path, records: Sequence[Record], judge: _Judge) -> None:

@@ -5,7 +5,7 @@ Knows no file and no score.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from ucbd.cascade.boundaries.sampling import sample_seeds
@@ -13,6 +13,7 @@ from ucbd.cascade.boundaries.self_assessment import p_true
 from ucbd.cascade.evaluation.records import Answer, Record, Sample, SamplingSettings
 from ucbd.cascade.reasoning import final_answer
 from ucbd.models.engine import Engine
+from ucbd.models.errors import InvalidRequest
 from ucbd.models.generation import EncodedPrompt, Generation, GenerationOptions, Message, Missing
 
 
@@ -52,6 +53,36 @@ async def ask(record: Record, engine: Engine, asking: Asking) -> Record:
         "vocab_size": engine.info.vocab_size,
     }
     return _unlabelled(record).model_copy(update=found)
+
+
+async def ask_all(
+    records: Sequence[Record],
+    engine: Engine,
+    asking: Asking,
+    *,
+    concurrency: int,
+    answered: Callable[[Record], None],
+) -> None:
+    """Ask every record's question, ``concurrency`` at a time; ``answered`` gets each when it comes.
+
+    The first that fails ends the others, and its error is raised: ``InvalidRequest`` names the
+    record, the engine's own errors are as they are.
+    """
+    room = asyncio.Semaphore(concurrency)
+
+    async def one(record: Record) -> None:
+        async with room:
+            try:
+                answered(await ask(record, engine, asking))
+            except InvalidRequest as error:
+                raise InvalidRequest(error.field, f"question {record.id!r}: {error}") from error
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for record in records:
+                group.create_task(one(record))
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None  # the one that ended the others
 
 
 async def _samples(engine: Engine, prompt: EncodedPrompt, asking: Asking) -> Sequence[Generation]:

@@ -5,9 +5,9 @@ import math
 import pytest
 
 from ucbd.cascade.boundaries.self_assessment import JUDGEMENT, from_next_token
-from ucbd.cascade.evaluation.ask import Asking, ask
+from ucbd.cascade.evaluation.ask import Asking, ask, ask_all
 from ucbd.cascade.evaluation.records import Record
-from ucbd.models.errors import EngineFailed
+from ucbd.models.errors import EngineFailed, EngineUnavailable, InvalidRequest
 from ucbd.models.generation import Missing
 from ucbd.models.reference import text
 from ucbd.models.scripted import Script, ScriptedEngine
@@ -77,6 +77,49 @@ async def test_an_empty_answer_is_not_asked_about():
     found, _ = await asked(Script(answer=" ", next_token=SCRIPT.next_token))
     assert found.answer is not None
     assert found.answer.p_true is None
+
+
+def records(*prompts: str) -> list[Record]:
+    return [Record(id=f"q{i}", prompt=prompt) for i, prompt in enumerate(prompts)]
+
+
+async def test_all_are_asked_and_never_more_at_once_than_allowed():
+    most = 0
+    engine = ScriptedEngine(Script(delay=0.01, next_token=SCRIPT.next_token))
+    found: list[Record] = []
+
+    def answered(record: Record) -> None:
+        nonlocal most
+        most = max(most, engine.running)
+        found.append(record)
+
+    questions = records(*["Where?"] * 7)
+    await ask_all(questions, engine, Asking(samples=2), concurrency=2, answered=answered)
+    assert {record.id for record in found} == {f"q{i}" for i in range(7)}
+    assert most <= 2 * 3
+
+
+async def test_a_question_that_cannot_be_asked_is_named_and_ends_the_others():
+    engine = ScriptedEngine(Script(delay=0.05))
+    found: list[Record] = []
+    with pytest.raises(InvalidRequest, match="question 'q1': 70 tokens"):
+        await ask_all(
+            records("Where?", "where " * 70, "When?"),
+            engine,
+            Asking(samples=2),
+            concurrency=3,
+            answered=found.append,
+        )
+    assert not found
+    assert engine.running == 0
+
+
+async def test_a_dead_engine_ends_the_asking_as_such():
+    engine = ScriptedEngine(dead=True)
+    with pytest.raises(EngineUnavailable, match="dead"):
+        await ask_all(
+            records("Where?"), engine, Asking(), concurrency=1, answered=lambda record: None
+        )
 
 
 async def test_a_fault_of_the_engine_is_the_callers():
