@@ -16,7 +16,7 @@ trained from scratch by this repository in an invented world, answer questions a
 Here everything that is hidden in a deployed model is known: what the text said and how often, what
 an answer asserts, and by what preference a model was tuned. What happens here can happen by such
 training; how much of it happens elsewhere is for the
-[recipes for real models](../models/datasets) to measure. The page is made by
+[recipes for real models](real-models.md) to measure. The page is made by
 `python -m ucbd.cascade.alignment_tax`; every number and every sentence under *What came out* is
 worked out from the runs."""
 
