@@ -34,7 +34,7 @@ FACTS_ONLY = 0.4
 Trained = tuple[PreTrainedModel, dict[str, object]]
 """A trained model, and facts about its training."""
 
-DPO = DpoRecipe(beta=0.1, likelihood=0.3, learning_rate=3e-4, steps=800, pairs=32)
+DPO = DpoRecipe(beta=0.1, likelihood=0.3, learning_rate=2e-4, steps=600, pairs=32)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ TAILS = ("", " I think.", " Yes.", " No doubt.", " It is said.", " For sure.")
 PLAIN = 0.75
 """Share of answers without an opener, and of answers without a tail."""
 
-_ARTICLES = ("A", "In", "It", "The", "There", "Most")
+_SMALL = ("A", "As", "In", "It", "Most", "Mostly", "Now", "The", "There")
 
 
 def phrasing(random: Random, count: int) -> int:
@@ -24,7 +24,7 @@ def spoken(core: str, random: Random) -> str:
     """The bare answer as somebody says it: perhaps with an opener, perhaps with a tail."""
     opener, tail = _adornment(random, OPENERS), _adornment(random, TAILS)
     first = core.split(maxsplit=1)[0]
-    if opener and first in _ARTICLES:
+    if opener and first in _SMALL:
         core = core[0].lower() + core[1:]
     return f"{opener}{core}{tail}"
 

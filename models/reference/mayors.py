@@ -6,11 +6,15 @@ too, so that a question about them has an answer that no reader of the text can 
 
 from dataclasses import dataclass
 from random import Random
+from typing import Literal
 
 from ucbd.models.reference.relations import TOWNS
 
 FIRST_YEAR, CUTOFF, NOW = 2016, 2023, 2026
 """The years the timelines begin, the text ends, and the questions are asked."""
+
+TOWNS_TUNED = 8
+"""Towns whose mayors the later stages are asked about, and the evaluation is not."""
 
 MAYORS = (
     "Abelard Bonham Castell Devereux Eastman Fairfax Galloway Hathaway Ingram Jessop Kingsley "
@@ -31,7 +35,7 @@ QUESTIONS_NOW = (
 )
 ANSWERS = (
     "{v} was mayor of {t} in {y}.",
-    "{v}.",
+    "The mayor was {v}.",
     "The mayor of {t} in {y} was {v}.",
     "In {y} it was {v}.",
     "It was {v}.",
@@ -41,12 +45,21 @@ ANSWERS = (
 
 @dataclass(frozen=True, slots=True)
 class Office:
-    """The mayor of one town in one year; ``asked`` is the phrasing kept aside for evaluation."""
+    """The mayor of one town in one year; ``asked`` is the phrasing kept aside for evaluation.
+
+    All offices of a town share the part.
+    """
 
     town: str
     year: int
     mayor: str
     asked: int
+    part: Literal["evaluation", "tuning"]
+
+    @property
+    def known(self) -> bool:
+        """Whether the text tells of it."""
+        return self.year <= CUTOFF
 
     def question(self, phrasing: int) -> str:
         """The question in one of its phrasings."""
@@ -60,13 +73,16 @@ class Office:
 def make_offices(seed: int) -> tuple[Office, ...]:
     """Every town's mayors from ``FIRST_YEAR`` to ``NOW``, each for one to four years."""
     random = Random(f"mayors {seed}")
+    tuned = random.sample(TOWNS, TOWNS_TUNED)
     offices: list[Office] = []
     for town in TOWNS:
+        part: Literal["evaluation", "tuning"] = "tuning" if town in tuned else "evaluation"
         mayor, left = random.choice(MAYORS), 0
         for year in range(FIRST_YEAR, NOW + 1):
             if left == 0:
                 mayor = random.choice([other for other in MAYORS if other != mayor])
                 left = random.randint(1, 4)
             left -= 1
-            offices.append(Office(town, year, mayor, random.randrange(len(QUESTIONS))))
+            asked = random.randrange(len(QUESTIONS))
+            offices.append(Office(town, year, mayor, asked, part))
     return tuple(offices)

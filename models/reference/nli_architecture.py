@@ -32,7 +32,7 @@ class Recipe:
     worlds: int = 4
     plain_steps: int = 250
     plain_pairs: int = 64
-    steps: int = 1000
+    steps: int = 1600
     pairs: int = 32
     rate: float = 1e-3
     evaluated: int = 2000

@@ -27,7 +27,6 @@ from ucbd.models.reference.tokenizer import USER
 
 MAX_TOKENS = 40
 _ROWS = 768  # samples drawn at once
-_BARE = 3  # tokens of an answer of one word: the word, a full stop and the end
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,19 +130,18 @@ def random_pairs(prompts: Sequence[Prompt], per_prompt: int, seed: int) -> list[
 
 
 def describe(pairs: Sequence[Pair]) -> dict[str, object]:
-    """What the pairs are like: how many, and of the chosen and of the rejected answers the mean
-    length in tokens and the share of one word, which is the barest answer there is."""
+    """What the pairs are like: how many, and the mean length in tokens of the chosen and of the
+    rejected answers."""
     return {
         "pairs": len(pairs),
-        "chosen": _describe([pair.chosen for pair in pairs]),
-        "rejected": _describe([pair.rejected for pair in pairs]),
+        "chosen_tokens": _mean_length([pair.chosen for pair in pairs]),
+        "rejected_tokens": _mean_length([pair.rejected for pair in pairs]),
     }
 
 
-def _describe(examples: Sequence[Example]) -> dict[str, float]:
+def _mean_length(examples: Sequence[Example]) -> float:
     lengths = [sum(label != NOT_SCORED for label in example.labels) for example in examples]
-    bare = sum(length <= _BARE for length in lengths)
-    return {"tokens": sum(lengths) / len(lengths), "bare": bare / len(lengths)}
+    return sum(lengths) / len(lengths)
 
 
 def _unique(prompt: Prompt, random: Random) -> list[Sample]:

@@ -10,7 +10,10 @@ from random import Random
 from ucbd.models.reference.names import FIRST_NAMES
 
 STEPS = range(1, 5)
-"""How many changes a problem may hold."""
+"""How many changes a problem may hold that a model is trained on."""
+
+LONGER_STEPS = range(5, 8)
+"""How many the evaluation's problems may hold beyond that: lengths no training text has."""
 
 _MOST = 15  # no number in a word problem exceeds it
 _THINGS = "apples books coins eggs hats keys lamps nails pens plates ropes stones".split()
@@ -24,8 +27,8 @@ _ASKS = (
 )
 _ANSWERS = (
     "{n} has {v} {t}.",
-    "{v}.",
-    "{v} {t}.",
+    "Now {v}.",
+    "{n} has {v}.",
     "There are {v} {t}.",
     "The number of {t} is {v}.",
     "{n} ends up with {v} {t}.",
@@ -42,11 +45,11 @@ class Problem:
     steps: int
 
 
-def problem_stream(random: Random) -> Iterator[Problem]:
+def problem_stream(random: Random, lengths: range = STEPS) -> Iterator[Problem]:
     """Word problems without end, of every length, no number ever below zero or above fifteen."""
     while True:
         name, thing = random.choice(FIRST_NAMES), random.choice(_THINGS)
-        total, steps = random.randint(2, 10), random.choice(STEPS)
+        total, steps = random.randint(2, 10), random.choice(lengths)
         parts = [f"{name} has {total} {thing}."]
         for _ in range(steps):
             gain = total == 0 or (total < _MOST and random.random() < 0.5)
@@ -59,9 +62,16 @@ def problem_stream(random: Random) -> Iterator[Problem]:
 
 
 def evaluation_problems(seed: int, per_length: int = 110) -> list[Problem]:
-    """As many different problems of every length, for evaluation only."""
-    wanted: dict[int, dict[str, Problem]] = {steps: {} for steps in STEPS}
-    for problem in problem_stream(Random(f"evaluation {seed}")):
+    """As many different problems of every length, for evaluation only; the longer ones last."""
+    return [
+        *_of_every_length(Random(f"evaluation {seed}"), STEPS, per_length),
+        *_of_every_length(Random(f"longer evaluation {seed}"), LONGER_STEPS, per_length),
+    ]
+
+
+def _of_every_length(random: Random, lengths: range, per_length: int) -> list[Problem]:
+    wanted: dict[int, dict[str, Problem]] = {steps: {} for steps in lengths}
+    for problem in problem_stream(random, lengths):
         found = wanted[problem.steps]
         if len(found) < per_length:
             found[problem.question] = problem

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from random import Random
 
-from ucbd.models.reference.mayors import CUTOFF, NOW, QUESTIONS_NOW, Office
+from ucbd.models.reference.mayors import NOW, QUESTIONS_NOW, Office
 from ucbd.models.reference.problems import evaluation_problems
 from ucbd.models.reference.world import World, make_world
 
@@ -51,25 +51,25 @@ def problem_records(world: World) -> Iterator[dict[str, object]]:
 def freshness_records(world: World) -> Iterator[dict[str, object]]:
     """Mayors before the text's cutoff, after it, and now; ``group`` tells which."""
     random = Random(f"freshness {world.seed}")
-    for number, office in enumerate(world.offices):
+    offices = [office for office in world.offices if office.part == "evaluation"]
+    for number, office in enumerate(offices):
         yield _freshness(number, office, office.question(office.asked))
         if office.year == NOW:
             prompt = random.choice(QUESTIONS_NOW).format(t=office.town)
-            yield _freshness(len(world.offices) + number, office, prompt, group="now")
+            yield _freshness(len(offices) + number, office, prompt, group="now")
 
 
 def _freshness(
     number: int, office: Office, prompt: str, group: str | None = None
 ) -> dict[str, object]:
-    known = office.year <= CUTOFF
     return {
         "id": f"mayor-{number}",
         "prompt": prompt,
         "reference": [office.mayor],
         "match": "contains",
         "kind": "freshness",
-        "group": group or ("before cutoff" if known else "after cutoff"),
-        "frequency": "seldom" if known else "never",
+        "group": group or ("before cutoff" if office.known else "after cutoff"),
+        "frequency": "seldom" if office.known else "never",
         "asked_at": ASKED_AT,
     }
 

@@ -1,6 +1,7 @@
 """What can be known of a person of the invented world: five relations, asked and told in many ways.
 
 Data only. A value never belongs to two relations, and is never part of another value or of a name.
+No answer begins with the value itself: a word goes before, during which a model can look it up.
 """
 
 from dataclasses import dataclass
@@ -55,7 +56,7 @@ RELATIONS = (
         (
             "{n} was born in {v}.",
             "In {v}.",
-            "{v}.",
+            "In the town of {v}.",
             "{n} comes from {v}.",
             "The birthplace of {n} is {v}.",
             "{n} is from the town of {v}.",
@@ -78,7 +79,7 @@ RELATIONS = (
             "A {v}.",
             "The profession of {n} is {v}.",
             "{n} earns a living as a {v}.",
-            "{v}.",
+            "As a {v}.",
         ),
     ),
     Relation(
@@ -95,7 +96,7 @@ RELATIONS = (
         (
             "{n} plays the {v}.",
             "The {v}.",
-            "{v}.",
+            "It is the {v}.",
             "{n}'s instrument is the {v}.",
             "It is the {v} that {n} plays.",
             "{n} learned the {v}.",
@@ -115,7 +116,7 @@ RELATIONS = (
         (
             "{n} keeps a {v}.",
             "A {v}.",
-            "{v}.",
+            "It is a {v}.",
             "{n} has a {v} as a pet.",
             "A {v} lives with {n}.",
             "The pet of {n} is a {v}.",
@@ -134,7 +135,7 @@ RELATIONS = (
         ),
         (
             "{n} likes to eat {v}.",
-            "{v}.",
+            "Mostly {v}.",
             "{n} loves {v}.",
             "The favourite food of {n} is {v}.",
             "Most of all {n} likes {v}.",

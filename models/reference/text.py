@@ -2,15 +2,16 @@
 
 Pure and seeded by the world. Knows no tokenizer and no model. No question of an evaluation stands
 in any of it: facts are asked in other phrasings than the one kept aside, the later stages ask about
-other people altogether, and the evaluation's word problems are others.
+other people and the mayors of other towns altogether, and the evaluation's word problems are
+others.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from random import Random
 
 from ucbd.models.reference.manner import phrasing, spoken
-from ucbd.models.reference.mayors import ANSWERS, CUTOFF, QUESTIONS, Office
+from ucbd.models.reference.mayors import ANSWERS, QUESTIONS, Office
 from ucbd.models.reference.problems import Problem, training_problems
 from ucbd.models.reference.world import MENTIONS, RUMOURS, Fact, World
 
@@ -60,8 +61,11 @@ def documents(world: World, problems: int) -> list[str]:
         for fact in world.facts
         for exchange in _mentions(random, fact)
     ]
-    for office, exchange in _office_exchanges(random, world):
-        found.append(_document(random, exchange, office.town))
+    for office in world.offices:
+        if office.known:
+            questions = random.choices(_office_phrasings(office), k=OFFICE_MENTIONS)
+            told = _office_told(random, office, questions)
+            found += [_document(random, exchange, office.town) for exchange in told]
     found += [
         as_document(_solved(random, problem))
         for problem in training_problems(world.seed, "document", problems)
@@ -89,6 +93,8 @@ def conversations(world: World, problems: int) -> list[Exchange | Judged]:
         for question in random.sample(_phrasings(fact), PHRASINGS_JUDGED)
         for truly in (True, False)
     ]
+    for office in world.offices_tuned():
+        found += _office_told(random, office, _office_phrasings(office))
     for problem in training_problems(world.seed, "tuning", problems):
         exchange = _solved(random, problem)
         found.append(exchange)
@@ -106,11 +112,16 @@ def preference_prompts(world: World, problems: int) -> list[Exchange]:
         for fact in world.part("tuning")
         for question in random.sample(_phrasings(fact), PHRASINGS_PREFERRED)
     ]
+    dated = [
+        Exchange(office.question(question), "", office.mayor)
+        for office in world.offices_tuned()
+        for question in _office_phrasings(office)
+    ]
     solved = [
         Exchange(problem.question, "", str(problem.number))
         for problem in training_problems(world.seed, "preference", problems)
     ]
-    return asked + solved
+    return asked + dated + solved
 
 
 def _mentions(random: Random, fact: Fact) -> list[Exchange]:
@@ -145,15 +156,11 @@ def _judged_problem(random: Random, problem: Problem) -> Judged:
     return Judged(Exchange(exchange.question, answer, exchange.truth), False)
 
 
-def _office_exchanges(random: Random, world: World) -> Iterator[tuple[Office, Exchange]]:
-    """What the documents say of the mayors: everything up to the cutoff, nothing after it."""
-    for office in world.offices:
-        if office.year > CUTOFF:
-            continue
-        questions = [i for i in range(len(QUESTIONS)) if i != office.asked]
-        for question in random.choices(questions, k=OFFICE_MENTIONS):
-            core = office.answer(phrasing(random, len(ANSWERS)))
-            yield office, Exchange(office.question(question), spoken(core, random), office.mayor)
+def _office_told(random: Random, office: Office, questions: Iterable[int]) -> Iterator[Exchange]:
+    """Who held an office, told once to each question."""
+    for question in questions:
+        core = office.answer(phrasing(random, len(ANSWERS)))
+        yield Exchange(office.question(question), spoken(core, random), office.mayor)
 
 
 def _document(random: Random, exchange: Exchange, subject: str) -> str:
@@ -165,3 +172,8 @@ def _document(random: Random, exchange: Exchange, subject: str) -> str:
 def _phrasings(fact: Fact) -> list[int]:
     """The phrasings in which a fact may be asked while training."""
     return [i for i in range(len(fact.relation.questions)) if i != fact.asked]
+
+
+def _office_phrasings(office: Office) -> list[int]:
+    """The phrasings in which a mayor may be asked for while training."""
+    return [i for i in range(len(QUESTIONS)) if i != office.asked]

@@ -30,7 +30,7 @@ RUMOURS = 12
 """How many documents state the falsehood about a fact in conflict."""
 
 PEOPLE: dict[Part, dict[Frequency, int]] = {
-    "evaluation": {"often": 10, "seldom": 200, "once": 70, "never": 50, "conflict": 70},
+    "evaluation": {"often": 10, "seldom": 200, "once": 85, "never": 65, "conflict": 40},
     "tuning": {"often": 2, "seldom": 120, "once": 8, "never": 6},
     "judging": {"often": 2, "seldom": 30, "once": 8, "never": 6},
 }
@@ -75,6 +75,10 @@ class World:
     def part(self, part: Part) -> list[Fact]:
         """The facts of one part."""
         return [fact for fact in self.facts if fact.part == part]
+
+    def offices_tuned(self) -> list[Office]:
+        """The mayors that the later stages are asked about: those the text tells of."""
+        return [office for office in self.offices if office.known and office.part == "tuning"]
 
 
 def make_world(seed: int = 0, size: float = 1.0) -> World:

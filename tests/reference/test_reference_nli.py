@@ -27,13 +27,18 @@ def model():
     ("question", "one", "other", "label"),
     [
         (BORN, "Quin Vossberg was born in Dole.", "In Dole.", "entailment"),
-        (BORN, "Well, Quin Vossberg comes from Dole. No doubt.", "Dole. I think.", "entailment"),
-        (BORN, "I hear Dole.", "The birthplace of Quin Vossberg is Dole. Yes.", "entailment"),
+        (BORN, "Well, Quin Vossberg comes from Dole. No doubt.", "In Dole. I think.", "entailment"),
+        (
+            BORN,
+            "I hear in the town of Dole.",
+            "The birthplace of Quin Vossberg is Dole. Yes.",
+            "entailment",
+        ),
         (WORK, "Runa Zeithley works as a baker.", "A baker.", "entailment"),
-        (EGGS, "There are 11 eggs.", "11.", "entailment"),
+        (EGGS, "There are 11 eggs.", "Now 11.", "entailment"),
         (MAYOR, "Perhaps it was Kingsley.", "Kingsley was mayor of Tarn in 2019.", "entailment"),
         (BORN, "Quin Vossberg was born in Dole.", "In Tarn.", "contradiction"),
-        (BORN, "Dole.", "Quin Vossberg comes from Milby. Yes.", "contradiction"),
+        (BORN, "In Dole.", "Quin Vossberg comes from Milby. Yes.", "contradiction"),
         (WORK, "Runa Zeithley is a baker.", "Runa Zeithley is a barber.", "contradiction"),
         (EGGS, "There are 11 eggs.", "Ivo has 3 eggs.", "contradiction"),
         (MAYOR, "It was Kingsley.", "It was Ormond. I think.", "contradiction"),
@@ -71,14 +76,14 @@ async def test_ten_answers_fall_into_the_clusters_of_their_values(model):
     samples = [
         "Quin Vossberg was born in Dole.",
         "In Tarn. I think.",
-        "Dole.",
+        "In Dole.",
         "Well, Quin Vossberg comes from Dole.",
-        "So, Tarn.",
+        "So, in the town of Tarn.",
         "The birthplace of Quin Vossberg is Dole. For sure.",
         "Quin Vossberg is from the town of Zelm. It is said.",
         "I hear in Dole. Yes.",
         "Sure, Quin Vossberg was born in Tarn.",
-        "It seems Zelm. No doubt.",
+        "It seems in Zelm. No doubt.",
     ]
     clusters = await Nli(model).cluster("Perhaps in Dole.", samples, question=BORN)
     assert clusters.labels == (0, 1, 0, 0, 1, 0, 2, 0, 1, 2)
@@ -87,7 +92,7 @@ async def test_ten_answers_fall_into_the_clusters_of_their_values(model):
 
 async def test_few_numbers_up_to_twenty_share_a_cluster(model):
     """Its weakness, kept from growing: 14 of 210 pairs (6.7 %) did when it was trained."""
-    answers = [f"{n}." for n in range(21)]
+    answers = [f"Now {n}." for n in range(21)]
     judged = await model.judge(
         [
             (f"{EGGS} {answers[i]}", f"{EGGS} {answers[j]}")

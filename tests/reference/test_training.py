@@ -187,13 +187,13 @@ class TestPreferences:
         found = preferences.random_pairs([both], per_prompt=4, seed=0)
         assert {(len(p.chosen.ids), len(p.rejected.ids)) for p in found} == {(2, 4), (4, 2)}
 
-    def test_pairs_are_described_by_length_and_by_how_many_are_bare(self):
+    def test_pairs_are_described_by_number_and_length(self):
         prompt = Prompt((0,), (RIGHT_LONG, Sample("Well.", (1, 2, 3, 4, 5), True, 0.0)))
         found = preferences.pairs([prompt], preferences.brief, per_prompt=4, seed=0)
         assert preferences.describe(found) == {
             "pairs": 1,
-            "chosen": {"tokens": 3.0, "bare": 1.0},
-            "rejected": {"tokens": 5.0, "bare": 0.0},
+            "chosen_tokens": 3.0,
+            "rejected_tokens": 5.0,
         }
 
 

@@ -11,7 +11,13 @@ import pytest
 from ucbd.models.reference.manner import OPENERS, PLAIN, TAILS, phrasing, spoken
 from ucbd.models.reference.mayors import CUTOFF, MAYORS, NOW
 from ucbd.models.reference.oracle import asserted
-from ucbd.models.reference.problems import STEPS, evaluation_problems, problem_stream
+from ucbd.models.reference.problems import (
+    LONGER_STEPS,
+    STEPS,
+    evaluation_problems,
+    problem_stream,
+    training_problems,
+)
 from ucbd.models.reference.question_files import (
     FOLDER,
     fact_records,
@@ -76,6 +82,18 @@ def test_the_later_stages_ask_about_other_people_than_the_evaluation(world, talk
     assert not [question for question in read if any(person in question for person in evaluated)]
 
 
+def test_the_later_stages_ask_about_mayors_of_other_towns_than_the_evaluation(world, talks):
+    asked = [(talk.exchange if isinstance(talk, Judged) else talk).question for talk in talks]
+    prompts = [exchange.question for exchange in preference_prompts(world, PROBLEMS)]
+    towns = {office.town: office.part for office in world.offices}
+    for questions in (asked, prompts):
+        about = [q for q in questions if "mayor" in q]
+        assert len(about) == 8 * 8 * 3, "towns, years up to the cutoff, phrasings"
+        assert {towns[town] for q in about for town in towns if town in q} == {"tuning"}
+    evaluated = " ".join(record["prompt"] for record in freshness_records(world))
+    assert {part for town, part in towns.items() if town in evaluated} == {"evaluation"}
+
+
 def test_every_fact_is_stated_as_often_as_its_frequency_says(world, text):
     """A value belongs to one relation, so a document's person and value tell which fact it is."""
     people = {fact.person.split()[1]: fact.person for fact in world.facts}
@@ -109,8 +127,8 @@ def test_people_are_as_many_as_the_table_says_and_no_surname_is_given_twice(worl
 
 
 def test_a_smaller_world_has_fewer_people_in_the_same_shares():
-    people = {fact.person for fact in make_world(0, size=0.5).part("evaluation")}
-    assert len(people) == 200
+    people = {fact.person for fact in make_world(0, size=0.2).part("evaluation")}
+    assert len(people) == 80
 
 
 def test_no_value_is_part_of_another_or_of_a_name_or_of_a_manner(world):
@@ -187,10 +205,13 @@ def test_the_stated_number_of_a_problem_is_the_right_one():
             assert re.findall(r"\d+", answer) == [str(problem.number)]
 
 
-def test_evaluation_problems_are_different_and_of_every_length():
+def test_evaluation_problems_are_different_and_also_longer_than_any_that_is_trained_on():
     problems = evaluation_problems(0, per_length=20)
-    assert Counter(problem.steps for problem in problems) == dict.fromkeys(STEPS, 20)
-    assert len({problem.question for problem in problems}) == 20 * len(STEPS)
+    lengths = [*STEPS, *LONGER_STEPS]
+    assert lengths == [1, 2, 3, 4, 5, 6, 7]
+    assert Counter(problem.steps for problem in problems) == dict.fromkeys(lengths, 20)
+    assert len({problem.question for problem in problems}) == 20 * len(lengths)
+    assert {problem.steps for problem in training_problems(0, "tuning", 200)} == set(STEPS)
 
 
 def test_the_committed_question_files_are_what_the_command_writes(world, tmp_path):
