@@ -34,7 +34,7 @@ class GenerateRequest(BaseModel):
         strict=True,
         frozen=True,
         json_schema_extra={
-            "examples": [{"prompt": "Where does Gita Klurdsen come from?", "max_tokens": 32}]
+            "examples": [{"prompt": "Where does Gita Lauck come from?", "max_tokens": 32}]
         },
     )
 
@@ -167,10 +167,10 @@ class Usage(BaseModel):
 
 
 _ANSWERED: dict[str, Any] = {
-    "id": "gen-a65d4246b3174b16889a761451cba48d",
+    "id": "gen-543e334f75cb4063b6ff50a0cdb17eaf",
     "model": "reference-dpo",
-    "created": 1795448468,
-    "answer": "Gita Klurdsen was born in Vask.",
+    "created": 1795491172,
+    "answer": "In Lorne.",
     "decision": "answer",
     "reason": None,
     "suggested_action": None,
@@ -178,15 +178,15 @@ _ANSWERED: dict[str, Any] = {
     "calibration": None,
     "uncertainty": {
         "token_entropy": {
-            "mean": 0.109,
-            "max": 0.427,
-            "std": 0.159,
+            "mean": 0.066,
+            "max": 0.173,
+            "std": 0.072,
             "high_share": 0.0,
-            "lower": 0.109,
-            "upper": 0.109,
+            "lower": 0.066,
+            "upper": 0.066,
             "exact": True,
             "unit": "nats",
-            "tokens": 9,
+            "tokens": 4,
             "distribution": "raw",
         },
         "token_entropy_missing": None,
@@ -202,11 +202,11 @@ _ANSWERED: dict[str, Any] = {
     "stages": [
         {
             "name": "fluency",
-            "score": 0.109,
-            "threshold": 1.0,
+            "score": 0.066,
+            "threshold": 0.8,
             "outcome": "accepted",
             "reason": None,
-            "seconds": 0.000365,
+            "seconds": 0.000233,
             "cost": 0.0,
         },
         {
@@ -215,14 +215,14 @@ _ANSWERED: dict[str, Any] = {
             "threshold": 1.6,
             "outcome": "skipped",
             "reason": "decided",
-            "seconds": 0.000018,
+            "seconds": 0.000015,
             "cost": 0.0,
         },
     ],
     "usage": {
         "prompt_tokens": 10,
         "cached_prompt_tokens": 0,
-        "completion_tokens": 9,
+        "completion_tokens": 4,
         "sampled_tokens": 0,
         "engine_calls": 1,
         "relative_cost": 1.0,
