@@ -101,8 +101,8 @@ def _add_report(command: argparse.ArgumentParser) -> None:
         "--clusterers",
         type=lambda text: [name.strip() for name in text.split(",")],
         metavar="NAME,…",
-        help="of jaccard, embedding, exact, nli and (for the embedded models) oracle; "
-        "the first three by default",
+        help="of combined, jaccard, embedding, exact, nli and (for the embedded models) oracle; "
+        "the first four by default",
     )
 
 

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 
 from ucbd.app.settings import Settings, SettingsInvalid
 from ucbd.cascade.clustering.clusterer import Clusterer
+from ucbd.cascade.clustering.combined import Combined
 from ucbd.cascade.clustering.embedding import Embedding
 from ucbd.cascade.clustering.exact import Exact
+from ucbd.cascade.clustering.guarded import Guarded
 from ucbd.cascade.clustering.jaccard import Jaccard
 from ucbd.cascade.clustering.nli import Nli
 from ucbd.cascade.clustering.oracle import Oracle
@@ -24,7 +26,7 @@ NEEDS: Mapping[str, str] = {
 }
 """What a clusterer takes that may not be here."""
 
-EVALUATED = ("jaccard", "embedding", "exact")
+EVALUATED = ("combined", "jaccard", "embedding", "exact")
 """What an evaluation clusters by, when it is not told, as far as it is installed."""
 
 
@@ -50,7 +52,7 @@ def served_clusterers(settings: Settings) -> Clusterers:
     """
     embedder = MiniLM() if MiniLM.installed() else None
     nli = nli_model(settings)
-    found: list[Clusterer] = [Jaccard()]
+    found: list[Clusterer] = [Guarded(Combined()), Jaccard()]
     if embedder is not None:
         found.append(Embedding(embedder))
     if nli is not None:
@@ -96,7 +98,11 @@ def nli_model(settings: Settings) -> CrossEncoder | None:
 
 
 def _makers(settings: Settings) -> dict[str, Callable[[], Clusterer]]:
-    makers: dict[str, Callable[[], Clusterer]] = {"jaccard": Jaccard, "exact": Exact}
+    makers: dict[str, Callable[[], Clusterer]] = {
+        "combined": lambda: Guarded(Combined()),
+        "jaccard": Jaccard,
+        "exact": Exact,
+    }
     if MiniLM.installed():
         makers["embedding"] = lambda: Embedding(Remembered(MiniLM()))
     if nli := nli_model(settings):

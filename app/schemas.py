@@ -194,7 +194,7 @@ _ANSWERED: dict[str, Any] = {
         "answer_support": None,
         "samples": 0,
         "samples_planned": 0,
-        "clusterer": "embedding",
+        "clusterer": "combined",
         "homogenized": None,
         "semantic_entropy": None,
         "clusters": [],

@@ -37,7 +37,7 @@ class Settings(BaseModel):
 
     policy: str = Field("default", description="Default policy: a name, or a JSON file.")
     policies: Path | None = Field(None, description="Folder of further policy files.")
-    clusterer: Literal["jaccard", "embedding", "nli"] = "embedding"
+    clusterer: Literal["combined", "jaccard", "embedding", "nli"] = "combined"
     nli: str | None = Field(
         None,
         description="Model of the clusterer `nli`: a folder, a name in the local Hugging Face "

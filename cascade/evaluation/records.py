@@ -12,13 +12,15 @@ import zlib
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, TextIO
+from typing import Annotated, Any, TextIO, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ucbd.cascade.evaluation.matching import MatchRule, matches
 from ucbd.cascade.reasoning import final_answer
 from ucbd.models.errors import GatewayError
+
+_Model = TypeVar("_Model", bound=BaseModel)
 
 NonNegative = Annotated[float, Field(ge=0)]
 NonPositive = Annotated[float, Field(le=0)]
@@ -117,8 +119,8 @@ def read_records(path: Path) -> Iterator[Record]:
     no record, at an id given twice, and for a file without any.
     """
     seen: dict[str, int] = {}
-    for number, line in _lines(path):
-        record = labelled(_record(path, number, line))
+    for number, line in numbered_lines(path):
+        record = labelled(parsed(Record, path, number, line))
         if record.id in seen:
             first = seen[record.id]
             raise RecordsUnreadable(
@@ -140,8 +142,11 @@ def write_records(path: Path, records: Iterable[Record]) -> Path:
     return path
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Every line with its number; blank ones at the end are none."""
+def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Every line that is not blank with its number, of a plain or gzipped file.
+
+    Raises ``RecordsUnreadable`` where it cannot be read on.
+    """
     number = 0
     try:
         with _open(path) as file:
@@ -160,13 +165,14 @@ def _open(path: Path) -> TextIO:
     return path.open(encoding="utf-8")
 
 
-def _record(path: Path, number: int, line: str) -> Record:
+def parsed(model: type[_Model], path: Path, number: int, line: str) -> _Model:
+    """What a line holds. Raises ``RecordsUnreadable``, naming the line, the field and the value."""
     try:
         content: Any = json.loads(line)
     except ValueError as error:
         raise RecordsUnreadable(f"{path}, line {number}: not JSON: {error}") from error
     try:
-        return Record.model_validate(content)
+        return model.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"])) or "the line"

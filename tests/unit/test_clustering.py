@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ucbd.cascade.clustering.clusterer import Clustering, in_order_of_appearance
+from ucbd.cascade.clustering.combined import Combined
 from ucbd.cascade.clustering.embedding import Embedding
 from ucbd.cascade.clustering.exact import Exact
+from ucbd.cascade.clustering.guarded import Guarded
 from ucbd.cascade.clustering.jaccard import Jaccard, bigrams, similarity
 from ucbd.cascade.clustering.nli import Nli
 from ucbd.models.nli import Judgement
@@ -46,7 +48,15 @@ class HashedNli:
         return hashlib.sha256("\0".join(pair).encode()).digest()[0] / 255
 
 
-CLUSTERERS = [Exact(), Jaccard(), Embedding(FixedEmbedder()), Nli(HashedNli())]
+CLUSTERERS = [
+    Exact(),
+    Jaccard(),
+    Embedding(FixedEmbedder()),
+    Nli(HashedNli()),
+    Combined(),
+    Guarded(Combined()),
+    Guarded(Jaccard()),
+]
 
 
 def test_bigrams_are_of_lower_cased_words_and_one_word_is_its_own_element():
@@ -143,6 +153,9 @@ def test_every_clusterers_name_carries_its_parameters():
         "jaccard(threshold=0.4)",
         "embedding(angles,threshold=0.85)",
         "nli(hashed,threshold=0.5)",
+        "combined(threshold=0.65)",
+        "guarded(combined(threshold=0.65))",
+        "guarded(jaccard(threshold=0.4))",
     ]
     assert str(Jaccard(0.5)) != str(Jaccard(0.4))
 

@@ -1,0 +1,75 @@
+"""What a text says, as words: its content words, and those of its first sentence.
+
+English function words and endings; other languages are read as they are written, by whole words.
+Knows no meaning: two synonyms are two words.
+"""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from functools import lru_cache
+
+from ucbd.cascade.clustering.guard import Values, values_of
+
+_WORD = re.compile(r"\d+(?:[.,:]\d+)*|[^\W\d_]+(?:['’][^\W\d_]+)?")
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
+_SPACED_POINT = re.compile(r"(?<=\d)\. (?=\d)")
+_POSSESSIVE = re.compile(r"['’]s$")
+_FUNCTION_WORDS = (
+    "a an the of in on at to for by with and or is was were are be been it its he she they his her "
+    "their that this which who as from"
+)
+_DROPPED = frozenset(_FUNCTION_WORDS.split())
+_ARTICLES = ("a", "an", "the")
+_ENDINGS = ("ies", "es", "s", "ed", "ing")
+_STEM = 3  # letters that stay at least
+_KEPT = 4096  # texts; a request has N + 2
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """The words of a text, without function words, endings, case and accents.
+
+    ``sentence`` has those of the first sentence, and ``values`` are its values: what follows it
+    explains, and may differ between two answers that say the same. ``text`` is the text with case,
+    articles and punctuation dropped.
+    """
+
+    text: str
+    words: frozenset[str]
+    sentence: frozenset[str]
+    values: Values
+
+
+@lru_cache(_KEPT)
+def wording(text: str) -> Wording:
+    """The wording of a text."""
+    first = _SENTENCE_END.split(_SPACED_POINT.sub(".", text.strip()), maxsplit=1)[0]
+    return Wording(_plain(text), _content(text), _content(first), values_of(first))
+
+
+def _plain(text: str) -> str:
+    words = re.findall(r"\w+", _normal(text).casefold())
+    return " ".join(word for word in words if word not in _ARTICLES)
+
+
+def _content(text: str) -> frozenset[str]:
+    return _stems(_WORD.findall(_normal(text)))
+
+
+def _normal(text: str) -> str:
+    """Compatibility forms unified, accents dropped."""
+    decomposed = unicodedata.normalize("NFKD", text)
+    return "".join(char for char in decomposed if not unicodedata.combining(char))
+
+
+def _stems(words: list[str]) -> frozenset[str]:
+    plain = (_POSSESSIVE.sub("", word.casefold()) for word in words)
+    return frozenset(_stem(word) for word in plain if word not in _DROPPED)
+
+
+def _stem(word: str) -> str:
+    for ending in _ENDINGS:
+        if word.endswith(ending) and len(word) - len(ending) >= _STEM:
+            return word[: -len(ending)]
+    return word
