@@ -94,7 +94,7 @@ class Metrics:
                 self._stage_seconds.labels(model, stage.name).observe(stage.seconds)
         if not isinstance(outcome.entropy, Missing) and outcome.entropy.mean is not None:
             self._entropy.observe(outcome.entropy.mean)
-        if outcome.samples is not None:
+        if outcome.samples is not None and outcome.samples.complete:
             self._clusters.labels(model, outcome.clusterer).observe(len(outcome.samples.clusters))
         if outcome.spent.relative_cost is not None:
             self._cost.observe(outcome.spent.relative_cost)

@@ -7,8 +7,8 @@ and no threshold: boundaries measure, the policy's rules judge.
 
 import asyncio
 import logging
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Hashable, Mapping
+from dataclasses import dataclass, field, replace
 
 from ucbd.cascade.case import (
     Boundary,
@@ -17,6 +17,7 @@ from ucbd.cascade.case import (
     Measured,
     Question,
     Skipped,
+    StopRule,
     Unavailable,
     Uninformative,
 )
@@ -69,7 +70,8 @@ async def answer(
         start, tokens = ledger.clock(), ledger.spent().sampled_tokens
         boundary = boundaries[rule.stage]
         wanted = verdict is None or question.explain
-        finding = await _assess(boundary, case) if wanted else Skipped(DECIDED)
+        known = replace(case, stop=_stop_rule(policy, rule, evidence, boundary.action, question))
+        finding = await _assess(boundary, known) if wanted else Skipped(DECIDED)
         evidence.add(rule, finding)
         combined = policy.combined(evidence.uncertainties)
         outcome, exit_ = judge(rule, finding, combined, boundary.action)
@@ -118,6 +120,29 @@ def judge(
     return "passed", None
 
 
+def foresee(
+    policy: Policy, rule: Rule, uncertainties: Mapping[str, float], action: Action
+) -> Callable[[Finding], Hashable]:
+    """What the cascade would decide if a stage found that, ``uncertainties`` being known before it.
+
+    True for an answer, False for none. Where later stages are still to come and this one leaves it
+    to them, every finding is a case of its own: what they will make of it is not known.
+    """
+    last = rule is policy.stages[-1]
+
+    def decides(finding: Finding) -> Hashable:
+        found = {rule.stage: finding.uncertainty} if isinstance(finding, Measured) else {}
+        combined = policy.combined({**uncertainties, **found})
+        _, verdict = judge(rule, finding, combined, action)
+        if verdict:
+            return verdict.boundary is None
+        if not last:
+            return finding
+        return combined is not None and combined <= policy.threshold
+
+    return decides
+
+
 def conclude(policy: Policy, evidence: "_Evidence") -> Verdict:
     """The verdict when no stage ended the cascade: by everything that could rank, together.
 
@@ -149,6 +174,15 @@ def decide(verdict: Verdict, wired: Collection[Action]) -> Decision:
     if verdict.boundary is None:
         return "answer"
     return "escalate" if verdict.action in wired else "abstain"
+
+
+def _stop_rule(
+    policy: Policy, rule: Rule, evidence: "_Evidence", action: Action, question: Question
+) -> StopRule | None:
+    """All evidence is wanted for an explanation, and by a policy that names no error."""
+    if policy.stop_error is None or question.explain:
+        return None
+    return StopRule(policy.stop_error, foresee(policy, rule, evidence.uncertainties, action))
 
 
 @dataclass(slots=True)

@@ -3,6 +3,7 @@
 Knows no particular boundary and no threshold: a boundary measures, the policy judges.
 """
 
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -32,12 +33,28 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A question with its main answer, and what a boundary may use to look into it."""
+    """A question with its main answer, and what a boundary may use to look into it.
+
+    ``stop`` None wants all of the evidence.
+    """
 
     question: Question
     answer: Generation
     engine: Engine
     ledger: Ledger
+    stop: "StopRule | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class StopRule:
+    """When a boundary may stop measuring: the rest would hardly change the decision.
+
+    ``decides`` tells what the cascade would decide if the boundary found that; ``error`` is the
+    probability that may be taken of having decided otherwise with the whole of it.
+    """
+
+    error: float
+    decides: Callable[["Finding"], Hashable]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ucbd.cascade.entropy import EntropySummary
+from ucbd.cascade.stopping import Drawn
 from ucbd.models.generation import Generation, Missing
 
 Decision = Literal["answer", "abstain", "escalate"]
@@ -62,11 +63,25 @@ class SampleSet:
         return sum(cluster.size for cluster in self.clusters)
 
     @property
+    def complete(self) -> bool:
+        """Whether all planned samples are there: counts of fewer clusters are another measure."""
+        return self.drawn == self.planned
+
+    @property
+    def state(self) -> Drawn:
+        """The sizes of the clusters alone."""
+        sizes = [cluster.size for cluster in self.clusters]
+        own = round(self.answer_support * self.drawn)
+        if own:
+            sizes.remove(own)
+        return Drawn(own, tuple(sizes))
+
+    @property
     def homogenized(self) -> bool | None:
         """Whether the request lies in the homogenized stratum (method.md section 1)."""
         if len(self.clusters) > 1:
             return False
-        return True if self.drawn == self.planned else None
+        return True if self.complete else None
 
 
 @dataclass(frozen=True, slots=True)

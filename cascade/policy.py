@@ -52,7 +52,9 @@ class Policy(BaseModel):
 
     ``threshold`` is the combined uncertainty above which an undecided request is uncertain.
     ``samples`` is N of the sampling stage. ``clusterer`` None means the gateway's default.
-    ``withhold`` replaces the text of what is not answered by null.
+    With ``stop_error`` sampling ends once that is the most probability with which all N would have
+    led to another decision; without it all N are drawn. ``withhold`` replaces the text of what
+    is not answered by null.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -62,6 +64,7 @@ class Policy(BaseModel):
     stages: Annotated[tuple[Rule, ...], Field(min_length=1)]
     threshold: Share
     samples: Annotated[int, Field(ge=2, le=64)] = 10
+    stop_error: Annotated[float, Field(gt=0, lt=0.5)] | None = None
     clusterer: str | None = None
     withhold: bool = False
 

@@ -8,22 +8,37 @@ certainty (method.md section 1).
 import asyncio
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from ucbd.cascade.case import Case, Finding, Measured, Question, Skipped, Unavailable, Uninformative
+from ucbd.cascade.case import (
+    Case,
+    Finding,
+    Measured,
+    Question,
+    Skipped,
+    StopRule,
+    Unavailable,
+    Uninformative,
+)
 from ucbd.cascade.clustering.clusterer import Clusterer, Clustering
 from ucbd.cascade.entropy import discrete_semantic_entropy
 from ucbd.cascade.outcome import Action, Cluster, SampleSet
 from ucbd.cascade.reasoning import final_answer
+from ucbd.cascade.stopping import LARGEST, Drawn, Foresight, Outlook
 from ucbd.models.errors import GatewayError
 from ucbd.models.generation import Generation, GenerationOptions
 
+_FIRST_ROUND = 3
+_NEXT_ROUND = 2
 _SEED_STEP = 0x9E3779B97F4A7C15  # odd, so i -> base + i*step (mod 2^63) never repeats
 
 
 class Sampling:
     """Discrete semantic entropy of N samples at T = 1 (method.md section 3, sampling).
+
+    Where the policy allows, a few are drawn at a time, and no more once the rest would hardly
+    change the decision; the score is then the entropy that all N are expected to have.
 
     Score: nats, 0 … ln N, higher = less certain. Uncertainty: ``1 - answer_support``, the share of
     samples that do not say what the served answer says.
@@ -42,46 +57,104 @@ class Sampling:
             return Skipped("forbidden")
         if planned < 2:
             return Skipped("one sample cannot disagree with itself; allow at least 2")
-        drawn = await case.ledger.wait(self._draw(case))
-        for generation in drawn.generations:
-            case.ledger.record_sample(generation)
-        texts = [text for g in drawn.generations if (text := final_answer(g.text))]
+        stop = _early_stop(case)
+        options = sample_options(case.question)
+        texts: list[str] = []
+        error: GatewayError | None = None
+        for start, end in _rounds(planned, early=stop is not None):
+            got = await case.ledger.wait(_draw(case, options[start:end]))
+            texts += got.texts
+            error = got.error or error
+            if stop and len(texts) == end < planned:
+                finding = stop.finding(await self._clustered(case, texts))
+                if finding is not None:
+                    return finding
         if len(texts) < 2:
-            why = f": {drawn.error}" if drawn.error else ""
+            why = f": {error}" if error else ""
             return Unavailable(f"{len(texts)} of {planned} samples usable{why}")
+        samples = await self._clustered(case, texts)
+        return judge(samples.state, samples)
+
+    async def _clustered(self, case: Case, texts: Sequence[str]) -> SampleSet:
         clusterer = self._clusterers[case.question.clusterer]
         answer = final_answer(case.answer.text)
         clustering = await case.ledger.wait(
             clusterer.cluster(answer, texts, question=case.question.text)
         )
-        return judge(sample_set(planned, texts, clustering, str(clusterer)))
-
-    async def _draw(self, case: Case) -> "_Drawn":
-        """All samples at once, so that the engine batches them; failed ones are left out."""
-        results = await asyncio.gather(
-            *(
-                case.engine.generate(case.question.prompt, options, entropies=False)
-                for options in sample_options(case.question)
-            ),
-            return_exceptions=True,
-        )
-        generations, error = [], None
-        for result in results:
-            if isinstance(result, Generation):
-                generations.append(result)
-            elif isinstance(result, GatewayError):
-                error = result
-            else:
-                raise result
-        return _Drawn(generations, error)
+        return sample_set(case.question.samples, texts, clustering, str(clusterer))
 
 
+@dataclass(frozen=True, slots=True)
 class _Drawn:
-    """The samples that came back, and the last error of those that did not."""
+    """The final answers that came back, and the last error of those that did not."""
 
-    def __init__(self, generations: list[Generation], error: GatewayError | None) -> None:
-        self.generations = generations
-        self.error = error
+    texts: list[str]
+    error: GatewayError | None
+
+
+async def _draw(case: Case, some: Sequence[GenerationOptions]) -> _Drawn:
+    """Samples at once, so that the engine batches them; failed ones are left out."""
+    results = await asyncio.gather(
+        *(case.engine.generate(case.question.prompt, one, entropies=False) for one in some),
+        return_exceptions=True,
+    )
+    texts, error = [], None
+    for result in results:
+        if isinstance(result, Generation):
+            case.ledger.record_sample(result)
+            texts.append(final_answer(result.text))
+        elif isinstance(result, GatewayError):
+            error = result
+        else:
+            raise result
+    return _Drawn([text for text in texts if text], error)
+
+
+class _EarlyStop:
+    """Ends the drawing once more samples would hardly change the decision."""
+
+    def __init__(self, planned: int, rule: StopRule) -> None:
+        self._rule = rule
+        self._foresight = Foresight(planned, lambda state: rule.decides(judge(state, None)))
+
+    def finding(self, samples: SampleSet) -> Finding | None:
+        """What is found without drawing on; None when that has to be."""
+        outlook = self._foresight.outlook(samples.state)
+        if not outlook.settled(self._rule.error):
+            return None
+        found = _foreseen(samples, outlook)
+        return found if self._rule.decides(found) == outlook.likeliest else None
+
+
+def _foreseen(samples: SampleSet, outlook: Outlook) -> Measured | Uninformative:
+    """The finding of samples that were not all drawn: by what all of them are expected to say."""
+    if len(samples.clusters) == 1 and samples.answer_support > 0:
+        reason = (
+            f"the first {samples.drawn} samples say the same, right or wrong, and the other "
+            f"{samples.planned - samples.drawn} would hardly change the decision"
+        )
+        return Uninformative(_signal(samples), samples.semantic_entropy, reason, samples)
+    return Measured(
+        f"{_signal(samples)[:-1]},drawn={samples.drawn})",
+        outlook.semantic_entropy,
+        1 - outlook.support,
+        None,
+        samples,
+    )
+
+
+def _early_stop(case: Case) -> _EarlyStop | None:
+    planned = case.question.samples
+    return _EarlyStop(planned, case.stop) if case.stop and planned <= LARGEST else None
+
+
+def _rounds(planned: int, *, early: bool) -> Iterator[tuple[int, int]]:
+    """Which samples are drawn together: all, or a few at a time where it may stop early."""
+    end = min(_FIRST_ROUND, planned) if early else planned
+    yield 0, end
+    while end < planned:
+        start, end = end, min(end + _NEXT_ROUND, planned)
+        yield start, end
 
 
 def sample_options(question: Question) -> list[GenerationOptions]:
@@ -122,17 +195,23 @@ def sample_set(
     )
 
 
-def judge(samples: SampleSet) -> Measured | Uninformative:
-    """One cluster cannot rank, unless the served answer is outside it: then the stage fires."""
-    signal = f"semantic_entropy({samples.clusterer},n={samples.planned})"
-    if len(samples.clusters) == 1 and samples.answer_support > 0:
-        return Uninformative(
-            signal,
-            samples.semantic_entropy,
-            f"all {samples.drawn} samples say the same, right or wrong: sampling cannot rank here",
-            samples,
-        )
+def judge(state: Drawn, samples: SampleSet | None) -> Measured | Uninformative:
+    """One cluster cannot rank, unless the served answer is outside it: then the stage fires.
+
+    ``samples`` is what was drawn; None for samples that might be.
+    """
+    signal = _signal(samples) if samples else ""
+    entropy = discrete_semantic_entropy(state.sizes)
+    own = state.own or 0
+    one = len(state.sizes) == 1
+    if one and own:
+        reason = f"all {own} samples say the same, right or wrong: sampling cannot rank here"
+        return Uninformative(signal, entropy, reason, samples)
     alarm = None
-    if len(samples.clusters) == 1:
-        alarm = f"all {samples.drawn} samples agree with each other and not with the answer"
-    return Measured(signal, samples.semantic_entropy, 1 - samples.answer_support, alarm, samples)
+    if one:
+        alarm = f"all {state.samples} samples agree with each other and not with the answer"
+    return Measured(signal, entropy, 1 - own / state.samples, alarm, samples)
+
+
+def _signal(samples: SampleSet) -> str:
+    return f"semantic_entropy({samples.clusterer},n={samples.planned})"

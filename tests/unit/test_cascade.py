@@ -288,3 +288,77 @@ async def test_a_cancelled_request_aborts_its_samples():
     with pytest.raises(asyncio.CancelledError):
         await work
     assert (engine.running, engine.aborted) == (0, 10)
+
+
+class TestStoppingEarly:
+    """A policy that allows it draws a few samples at a time, no more than the decision needs."""
+
+    rules = policy(stop_error=0.01)
+
+    async def test_samples_that_cannot_change_the_decision_are_not_drawn(self):
+        # H = 3 nats is u = .950 by fluency. Whatever the samples say, the mean of that and any
+        # share of 0 … 1 is above .4, so three samples are drawn where ten were planned.
+        rules = policy(
+            stages=[{"stage": "fluency"}, {"stage": "sampling", "fire": 1.6}], stop_error=0.01
+        )
+        script = Script(answer="Tarn it is", entropies=(3.0,), samples=TEN_ALIKE)
+        outcome, engine = await ask(script, rules=rules)
+        assert (outcome.decision, outcome.boundary) == ("abstain", "combined")
+        assert len(engine.calls) == 1 + 3
+        assert outcome.samples.drawn == 3
+        assert outcome.samples_planned == 10
+        assert outcome.spent.relative_cost == pytest.approx(4)
+
+    async def test_one_cluster_of_a_few_is_not_the_homogenized_stratum(self):
+        script = Script(answer="Tarn it is", entropies=(0.01,) * 3, samples=TEN_ALIKE)
+        rules = policy(stages=[{"stage": "sampling", "fire": 2.2}], threshold=0.9, stop_error=0.2)
+        outcome, _ = await ask(script, rules=rules)
+        assert outcome.samples.drawn < 10
+        assert outcome.samples.homogenized is None
+        assert outcome.stages[0].outcome == "uninformative"
+        said = f"the first {outcome.samples.drawn} samples say the same, right or wrong"
+        assert said in outcome.stages[0].reason
+
+    async def test_scattered_samples_fire_after_a_few_with_the_entropy_that_all_would_have(self):
+        samples = tuple(f"word{i} other{i}" for i in range(10))
+        script = Script(answer="Tarn it is", entropies=WAVERING, samples=samples)
+        outcome, engine = await ask(script, rules=self.rules)
+        assert (outcome.decision, outcome.boundary) == ("abstain", "sampling")
+        drawn = len(engine.calls) - 1
+        assert 3 <= drawn < 10
+        assert outcome.samples.semantic_entropy == pytest.approx(math.log(drawn))
+        assert math.log(drawn) < outcome.stages[1].score < math.log(10)
+        assert f"n=10,drawn={drawn})" in outcome.verdict.message
+        # none of them agrees with the answer, and of those to come a few might
+        assert (0.259 + 0.8) / 2 < outcome.uncertainty < (0.259 + 1) / 2
+
+    async def test_samples_that_may_still_change_it_are_all_drawn(self):
+        # Four of nine agree, and the tenth decides: u = 1 - e^-.288 = .25, and (.25 + .6)/2 is
+        # above .4, (.25 + .5)/2 below.
+        samples = ("Tarn it is", "Dole instead") * 5
+        script = Script(answer="Tarn it is", entropies=(0.288,), samples=samples)
+        outcome, engine = await ask(script, rules=self.rules)
+        assert len(engine.calls) == 1 + 10
+        assert outcome.samples.semantic_entropy == pytest.approx(math.log(2))
+
+    @pytest.mark.parametrize("changes", [{"explain": True}, {"rules": policy()}])
+    async def test_an_explanation_and_a_policy_without_it_draw_all(self, changes):
+        samples = tuple(f"word{i} other{i}" for i in range(10))
+        script = Script(answer="Tarn it is", entropies=WAVERING, samples=samples)
+        outcome, engine = await ask(script, **({"rules": self.rules} | changes))
+        assert len(engine.calls) == 1 + 10
+        assert outcome.samples.semantic_entropy == pytest.approx(math.log(10))
+
+    async def test_a_stage_that_leaves_it_to_a_later_one_stops_only_for_a_decision_of_its_own(self):
+        stages = [{"stage": "sampling"}, {"stage": "fluency", "fire": 2.0}]
+        samples = tuple(f"word{i} other{i}" for i in range(10))
+        script = Script(answer="Tarn it is", entropies=WAVERING, samples=samples)
+        _, engine = await ask(script, rules=policy(stages=stages, stop_error=0.01))
+        assert len(engine.calls) == 1 + 10
+
+    async def test_a_sample_that_says_nothing_is_made_up_for_by_drawing_all(self):
+        samples = ("line 0 is the answer's", "", *(f"word{i} other{i}" for i in range(8)))
+        script = Script(answer="Tarn it is", entropies=WAVERING, samples=samples)
+        outcome, engine = await ask(script, rules=self.rules)
+        assert len(engine.calls) == 1 + 10
+        assert outcome.samples.drawn == 9

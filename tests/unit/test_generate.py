@@ -432,6 +432,15 @@ async def test_the_metrics_of_an_explained_request(gateway):
     assert (await gateway.counters("ucbd_overhead_seconds_count")) == {'{model="scripted"}': 1}
 
 
+async def test_clusters_of_samples_that_were_not_all_drawn_are_not_in_the_histogram():
+    """Three samples fall into fewer clusters than ten: their counts are another measure."""
+    samples = tuple(f"word{i} other{i}" for i in range(10))
+    async with Gateway(Script(entropies=WAVERING, samples=samples)) as gateway:
+        body = (await gateway.ask()).json()
+        assert 3 <= body["uncertainty"]["samples"] < body["uncertainty"]["samples_planned"] == 10
+        assert not await gateway.counters("ucbd_cluster_count_count")
+
+
 async def test_no_log_line_holds_prompt_or_answer(gateway, caplog):
     caplog.set_level("DEBUG")
     await gateway.ask(prompt="my secret question")
