@@ -18,14 +18,12 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from ucbd.app.boundaries import made_boundaries
 from ucbd.app.cli import EXIT_FAILED, EXIT_USAGE
 from ucbd.app.clusterers import evaluation_clusterers
 from ucbd.app.engines import model_location, start_engine
 from ucbd.app.service import known_policies
 from ucbd.app.settings import Settings, SettingsInvalid, read_settings
-from ucbd.cascade.boundaries.fluency import Fluency
-from ucbd.cascade.boundaries.sampling import Sampling
-from ucbd.cascade.case import Boundary
 from ucbd.cascade.clustering.clusterer import Clusterer
 from ucbd.cascade.evaluation.ask import Asking, ask_all
 from ucbd.cascade.evaluation.html import page
@@ -58,7 +56,7 @@ def evaluate(options: argparse.Namespace) -> int:
     try:
         settings = _settings(options)
         records = _unique(options.questions)[: options.limit]
-        judge = _Judge(options.clusterers, settings, keep_reasoning=False)
+        judge = _Judge(options.clusterers, settings, settings.model, keep_reasoning=False)
         location = model_location(settings.model)
         if Path(location).is_dir():
             check_model_folder(Path(location))
@@ -101,7 +99,9 @@ def replay(options: argparse.Namespace) -> int:
             raise RecordsUnreadable(
                 f"{named}: no record has an answer or samples; `ucbd evaluate` asks questions"
             )
-        judge = _Judge(options.clusterers, settings, keep_reasoning=options.keep_reasoning)
+        models = {record.model for record in records}
+        model = models.pop() if len(models) == 1 else None
+        judge = _Judge(options.clusterers, settings, model, keep_reasoning=options.keep_reasoning)
     except (GatewayError, OSError) as error:
         return _refused("replay", error)
     try:
@@ -130,7 +130,12 @@ class _Judge:
     """What makes scored records of answered ones: a policy and its boundaries, and clusterers."""
 
     def __init__(
-        self, names: Sequence[str] | None, settings: Settings, *, keep_reasoning: bool
+        self,
+        names: Sequence[str] | None,
+        settings: Settings,
+        model: str | None,
+        *,
+        keep_reasoning: bool,
     ) -> None:
         policies, default = known_policies(settings)
         self._policy: Policy = policies[default]
@@ -143,8 +148,7 @@ class _Judge:
                 f"clusterers: the policy decides by {deciding!r}, "
                 f"which is not among {', '.join(self._clusterers)}"
             )
-        boundaries: list[Boundary] = [Fluency(), Sampling(self._clusterers)]
-        self._boundaries = {boundary.name: boundary for boundary in boundaries}
+        self._boundaries = made_boundaries(settings, self._clusterers, model)
 
     def _default(self, preferred: str) -> str:
         """The settings' clusterer where it is one of those used, else the first of them."""

@@ -8,6 +8,7 @@ import asyncio
 import logging
 import time
 import uuid
+from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import APIRouter
@@ -211,6 +212,7 @@ def _question(
         clusterer=wanted.clusterer or policy.clusterer or service.settings.clusterer,
         explain=wanted.explain,
         text=_text(wanted),
+        asked_at=datetime.now(UTC),
     )
 
 

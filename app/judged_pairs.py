@@ -39,23 +39,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         pairs = read_pairs(options.file)
         nli = CrossEncoder(options.nli) if options.nli else None
-        print("| clusterer | recall | wrong merges | precision |\n|---|---|---|---|")
-        for clusterer in clusterers(nli):
-            print(row(clusterer, asyncio.run(_measured(clusterer, pairs))), flush=True)
+        asyncio.run(_table(pairs, nli))
     except (GatewayError, OSError) as error:
         print(f"judged_pairs: {error}", file=sys.stderr)
         return 2
     return 0
 
 
-def clusterers(nli: CrossEncoder | None) -> Iterator[Clusterer]:
+async def _table(pairs: Sequence[JudgedPair], nli: CrossEncoder | None) -> None:
+    print("| clusterer | recall | wrong merges | precision |\n|---|---|---|---|")
+    embedder = Remembered(MiniLM()) if MiniLM.installed() else None
+    if embedder:  # all at once: small batches cost several times as much
+        await embedder.embed([text for pair in pairs for text in (pair.one, pair.other)])
+    for clusterer in clusterers(embedder, nli):
+        with tqdm(total=len(pairs), desc=str(clusterer), disable=None, leave=False) as bar:
+            found = await merges(clusterer, pairs, bar.update)
+        print(row(clusterer, found), flush=True)
+
+
+def clusterers(embedder: Embedder | None, nli: CrossEncoder | None) -> Iterator[Clusterer]:
     """Those whose models are here, plain and behind the guard."""
     yield Exact()
     yield Jaccard()
     yield Guarded(Jaccard())
     yield from (Guarded(Combined(threshold)) for threshold in COMBINED)
-    if MiniLM.installed():
-        embedder: Embedder = Remembered(MiniLM())
+    if embedder:
         yield from (Embedding(embedder, threshold) for threshold in EMBEDDING)
         yield Guarded(Embedding(embedder))
     if nli:
@@ -73,11 +81,6 @@ def _shown(rate: Rate) -> str:
         return f"– (0 of {rate.n})"
     low, high = rate.interval
     return f"{rate.value:.1%} ({low:.1%} … {high:.1%}; {rate.hits} of {rate.n})"
-
-
-async def _measured(clusterer: Clusterer, pairs: Sequence[JudgedPair]) -> Merges:
-    with tqdm(total=len(pairs), desc=str(clusterer), disable=None, leave=False) as bar:
-        return await merges(clusterer, pairs, bar.update)
 
 
 if __name__ == "__main__":

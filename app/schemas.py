@@ -201,6 +201,15 @@ _ANSWERED: dict[str, Any] = {
     },
     "stages": [
         {
+            "name": "freshness",
+            "score": 0.0,
+            "threshold": 0.5,
+            "outcome": "uninformative",
+            "reason": "the question asks for no time after 2023-12-31",
+            "seconds": 0.00003,
+            "cost": 0.0,
+        },
+        {
             "name": "fluency",
             "score": 0.066,
             "threshold": 0.8,

@@ -11,12 +11,11 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 
 from ucbd.app.admission import Admission
+from ucbd.app.boundaries import made_boundaries
 from ucbd.app.clusterers import Clusterers, served_clusterers
 from ucbd.app.errors import PolicyUnavailable, UnknownPolicy, refused
 from ucbd.app.metrics import Metrics
 from ucbd.app.settings import Settings, SettingsInvalid
-from ucbd.cascade.boundaries.fluency import Fluency
-from ucbd.cascade.boundaries.sampling import Sampling
 from ucbd.cascade.case import Boundary
 from ucbd.cascade.policy import Policy, read_policies, read_policy
 from ucbd.models.supervisor import SupervisedEngine
@@ -73,7 +72,6 @@ def build_service(settings: Settings, engine: SupervisedEngine) -> Service:
     Starts nothing.
     """
     clusterers = served_clusterers(settings)
-    boundaries: list[Boundary] = [Fluency(), Sampling(clusterers.by_name)]
     policies, default = known_policies(settings)
     model = settings.served_name or settings.model
     admission = Admission(settings.max_in_flight)
@@ -83,7 +81,7 @@ def build_service(settings: Settings, engine: SupervisedEngine) -> Service:
         model=model,
         engine=engine,
         clusterers=clusterers,
-        boundaries={boundary.name: boundary for boundary in boundaries},
+        boundaries=made_boundaries(settings, clusterers.by_name, settings.model),
         policies=policies,
         default_policy=default,
         registry=registry,

@@ -7,6 +7,7 @@ same names. Unknown keys are errors in both, so that a typing mistake never runs
 import os
 import tomllib
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -22,6 +23,17 @@ Positive = Annotated[int, Field(gt=0)]
 
 class SettingsInvalid(GatewayError):
     """A setting that cannot be used: where it stands, its name, and what would be right."""
+
+
+class FreshnessDomain(BaseModel):
+    """A field whose facts change at a rate of their own (the stage ``freshness``)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Annotated[str, Field(min_length=1)]
+    words: Annotated[tuple[str, ...], Field(min_length=1)]
+    decay_per_year: Annotated[float, Field(ge=0)]
+    cutoff: date | None = Field(None, description="Default: the settings' knowledge_cutoff.")
 
 
 class Settings(BaseModel):
@@ -42,6 +54,15 @@ class Settings(BaseModel):
         None,
         description="Model of the clusterer `nli`: a folder, a name in the local Hugging Face "
         "cache, or `reference-nli`, which is the default where the model is an embedded one.",
+    )
+    knowledge_cutoff: date | None = Field(
+        None, description="Last day that the model's text reaches; embedded models know theirs."
+    )
+    decay_per_year: Annotated[float, Field(ge=0)] = Field(
+        1.0, description="How fast facts change: half of them in ln 2 / decay_per_year years."
+    )
+    freshness_domains: tuple[FreshnessDomain, ...] = Field(
+        (), description="Fields with words, a decay_per_year and a cutoff of their own."
     )
     wired_actions: tuple[Action, ...] = Field(
         (), description="What the application does by itself on `escalate`; all else abstains."
@@ -70,6 +91,16 @@ class Settings(BaseModel):
         if not isinstance(value, str):
             return value
         return [name.strip() for name in value.split(",") if name.strip()]
+
+    @model_validator(mode="after")
+    def _domains_have_cutoffs(self) -> "Settings":
+        for domain in self.freshness_domains:
+            if domain.cutoff is None and self.knowledge_cutoff is None:
+                raise ValueError(
+                    f"freshness domain {domain.name!r} has no cutoff, and there is no "
+                    "knowledge_cutoff"
+                )
+        return self
 
     @model_validator(mode="after")
     def _default_fits(self) -> "Settings":

@@ -5,6 +5,7 @@ Knows no particular boundary and no threshold: a boundary measures, the policy j
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from ucbd.cascade.ledger import Ledger
@@ -20,7 +21,8 @@ class Question:
     ``samples`` is how many may be drawn (0 forbids sampling); ``clusterer`` is the name of the one
     to use; ``explain`` runs every stage, also after the decision has been made. ``text`` is the
     question in words, the last user's turn of a conversation, for evidence that reads meaning:
-    ``prompt`` holds only what the model reads. Empty when there is none.
+    ``prompt`` holds only what the model reads. Empty when there is none. ``asked_at`` is when it
+    was asked, None when that is not known.
     """
 
     prompt: EncodedPrompt
@@ -29,6 +31,7 @@ class Question:
     clusterer: str
     explain: bool = False
     text: str = ""
+    asked_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

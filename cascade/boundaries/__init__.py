@@ -1,7 +1,8 @@
 """The boundaries, one file each, in the order of what they cost."""
 
 from ucbd.cascade.boundaries.fluency import Fluency
+from ucbd.cascade.boundaries.freshness import Freshness
 from ucbd.cascade.boundaries.sampling import Sampling
 
-BOUNDARIES = (Fluency, Sampling)
+BOUNDARIES = (Freshness, Fluency, Sampling)
 STAGE_NAMES = tuple(boundary.name for boundary in BOUNDARIES)

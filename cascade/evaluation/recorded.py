@@ -67,6 +67,7 @@ async def _outcome(
         samples=min(policy.samples, len(record.samples or ())),
         clusterer=policy.clusterer or clusterer,
         text=record.prompt,
+        asked_at=record.asked_at,
     )
     engine = RecordedEngine(record, record.answer)
     return await answer(

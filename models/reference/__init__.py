@@ -3,6 +3,7 @@
 Knows where their weights lie, not how they are loaded.
 """
 
+from datetime import date
 from pathlib import Path
 
 from ucbd.models.errors import ModelMissing
@@ -10,6 +11,9 @@ from ucbd.models.errors import ModelMissing
 STAGES = ("base", "sft", "dpo")
 EMBEDDED = tuple(f"reference-{stage}" for stage in STAGES)
 DEFAULT = "reference-dpo"
+KNOWLEDGE_CUTOFF = date(2023, 12, 31)
+"""The last day that the text of their world tells of (``mayors.CUTOFF``)."""
+
 _NEEDED = ("config.json", "model.safetensors", "tokenizer.json")
 
 

@@ -101,9 +101,17 @@ async def test_the_body_of_an_answer_has_every_field_of_the_contract(gateway):
         },
         "stages": [
             {
+                "name": "freshness",
+                "score": 0.0,
+                "threshold": body["stages"][0]["threshold"],
+                "outcome": "uninformative",
+                "reason": "the question asks for no time after 2023-12-31",
+                "cost": 0.0,
+            },
+            {
                 "name": "fluency",
                 "score": 0.01,
-                "threshold": body["stages"][0]["threshold"],
+                "threshold": body["stages"][1]["threshold"],
                 "outcome": "accepted",
                 "reason": None,
                 "cost": 0.0,
@@ -111,7 +119,7 @@ async def test_the_body_of_an_answer_has_every_field_of_the_contract(gateway):
             {
                 "name": "sampling",
                 "score": None,
-                "threshold": body["stages"][1]["threshold"],
+                "threshold": body["stages"][2]["threshold"],
                 "outcome": "skipped",
                 "reason": "decided",
                 "cost": 0.0,
@@ -143,7 +151,7 @@ async def test_samples_show_as_clusters_largest_first_that_sum_to_the_samples():
     assert uncertainty["clusterer"] == "jaccard(threshold=0.4)"
     assert body["usage"]["engine_calls"] == 11
     # 10 samples of 3 words over an answer of 3
-    assert body["stages"][1]["cost"] == 10
+    assert body["stages"][2]["cost"] == 10
     assert body["usage"]["relative_cost"] == 11
 
 
@@ -163,6 +171,15 @@ async def test_an_abstention_is_a_200_that_says_why():
     assert body["reason"]["boundary"] == "fluency"
     assert body["suggested_action"] == "larger_model"
     assert body["answer"] == "yes"
+
+
+async def test_a_question_about_a_time_after_the_cutoff_is_not_answered_however_certain(gateway):
+    """The embedded models' text ends with 2023; the model is certain all the same."""
+    body = (await gateway.ask(prompt="Who is the mayor of Holm today?")).json()
+    assert (body["decision"], body["suggested_action"]) == ("abstain", "search")
+    assert body["reason"]["boundary"] == "freshness"
+    assert [stage["outcome"] for stage in body["stages"]] == ["fired", "skipped", "skipped"]
+    assert body["usage"]["engine_calls"] == 1
 
 
 async def test_a_wired_action_makes_an_escalation():
@@ -421,14 +438,18 @@ async def test_every_request_adds_one_to_exactly_one_counter(gateway):
 async def test_the_metrics_of_an_explained_request(gateway):
     await gateway.ask(explain=True)
     outcomes = await gateway.counters("ucbd_stage_outcomes_total")
-    assert sum(outcomes.values()) == 2
+    assert sum(outcomes.values()) == 3
     assert await gateway.counters("ucbd_token_entropy_nats_sum") == {'{model="scripted"}': 0.01}
     assert await gateway.counters("ucbd_cluster_count_sum") == {
         '{clusterer="jaccard",model="scripted"}': 1
     }
     assert await gateway.counters("ucbd_relative_cost_sum") == {'{model="scripted"}': 11}
     seconds = await gateway.counters("ucbd_stage_seconds_count")
-    assert {label.split('stage="')[1].rstrip('"}') for label in seconds} == {"fluency", "sampling"}
+    assert {label.split('stage="')[1].rstrip('"}') for label in seconds} == {
+        "freshness",
+        "fluency",
+        "sampling",
+    }
     assert (await gateway.counters("ucbd_overhead_seconds_count")) == {'{model="scripted"}': 1}
 
 

@@ -1,0 +1,32 @@
+"""Which boundaries there are here, made from the settings. Knows how, not what they measure."""
+
+from collections.abc import Mapping
+
+from ucbd.app.settings import Settings
+from ucbd.cascade.boundaries.fluency import Fluency
+from ucbd.cascade.boundaries.freshness import Domain, Freshness
+from ucbd.cascade.boundaries.sampling import Sampling
+from ucbd.cascade.case import Boundary
+from ucbd.cascade.clustering.clusterer import Clusterer
+from ucbd.models.reference import EMBEDDED, KNOWLEDGE_CUTOFF
+
+
+def made_boundaries(
+    settings: Settings, clusterers: Mapping[str, Clusterer], model: str | None
+) -> dict[str, Boundary]:
+    """Every boundary by its name, for answers of ``model``; None where nobody tells whose."""
+    made: list[Boundary] = [Freshness(_domains(settings, model)), Fluency(), Sampling(clusterers)]
+    return {boundary.name: boundary for boundary in made}
+
+
+def _domains(settings: Settings, model: str | None) -> list[Domain]:
+    """The settings' fields, and the one of all other questions where a cutoff is known."""
+    cutoff = settings.knowledge_cutoff
+    if cutoff is None and model in EMBEDDED:
+        cutoff = KNOWLEDGE_CUTOFF
+    domains = [
+        Domain(domain.name, found, domain.decay_per_year, domain.words)
+        for domain in settings.freshness_domains
+        if (found := domain.cutoff or cutoff)
+    ]
+    return domains + ([Domain("all", cutoff, settings.decay_per_year)] if cutoff else [])
