@@ -2,20 +2,37 @@
 
 from collections.abc import Mapping
 
+from ucbd.app.retriever import HttpRetriever
 from ucbd.app.settings import Settings
 from ucbd.cascade.boundaries.fluency import Fluency
 from ucbd.cascade.boundaries.freshness import Domain, Freshness
+from ucbd.cascade.boundaries.grounding import Grounding
 from ucbd.cascade.boundaries.sampling import Sampling
 from ucbd.cascade.case import Boundary
 from ucbd.cascade.clustering.clusterer import Clusterer
+from ucbd.cascade.support import Entailment, Support, Wording
+from ucbd.models.nli import NliModel
 from ucbd.models.reference import EMBEDDED, KNOWLEDGE_CUTOFF
 
 
 def made_boundaries(
-    settings: Settings, clusterers: Mapping[str, Clusterer], model: str | None
+    settings: Settings,
+    clusterers: Mapping[str, Clusterer],
+    model: str | None,
+    nli: NliModel | None = None,
 ) -> dict[str, Boundary]:
-    """Every boundary by its name, for answers of ``model``; None where nobody tells whose."""
-    made: list[Boundary] = [Freshness(_domains(settings, model)), Fluency(), Sampling(clusterers)]
+    """Every boundary by its name, for answers of ``model``; None where nobody tells whose.
+
+    ``nli`` holds answers against evidence; without one their words are compared.
+    """
+    support: Support = Entailment(nli) if nli else Wording()
+    retriever = HttpRetriever(settings.retriever) if settings.retriever else None
+    made: list[Boundary] = [
+        Freshness(_domains(settings, model)),
+        Fluency(),
+        Grounding(support, retriever),
+        Sampling(clusterers),
+    ]
     return {boundary.name: boundary for boundary in made}
 
 

@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from ucbd.app.boundaries import made_boundaries
 from ucbd.app.cli import EXIT_FAILED, EXIT_USAGE
-from ucbd.app.clusterers import evaluation_clusterers
+from ucbd.app.clusterers import evaluation_clusterers, nli_model
 from ucbd.app.engines import model_location, start_engine
 from ucbd.app.service import known_policies
 from ucbd.app.settings import Settings, SettingsInvalid, read_settings
@@ -42,6 +42,7 @@ from ucbd.cascade.policy import Policy
 from ucbd.models.datasets import write_dataset
 from ucbd.models.errors import GatewayError, InvalidRequest
 from ucbd.models.model_files import check_model_folder
+from ucbd.models.reference import EMBEDDED
 from ucbd.models.reference.question_files import write_questions
 
 ASKED = "asked.jsonl"
@@ -148,7 +149,8 @@ class _Judge:
                 f"clusterers: the policy decides by {deciding!r}, "
                 f"which is not among {', '.join(self._clusterers)}"
             )
-        self._boundaries = made_boundaries(settings, self._clusterers, model)
+        nli = nli_model(settings) if settings.nli or model in EMBEDDED else None
+        self._boundaries = made_boundaries(settings, self._clusterers, model, nli)
 
     def _default(self, preferred: str) -> str:
         """The settings' clusterer where it is one of those used, else the first of them."""

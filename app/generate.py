@@ -146,8 +146,6 @@ def _check_together(wanted: GenerateRequest) -> None:
         raise refused(Invalid, "messages", f"the last one must be the user's, got {role!r}")
     if wanted.stream:
         raise refused(NotImplementedHere, "stream", "not served yet; ask without it")
-    if wanted.evidence:
-        raise refused(NotImplementedHere, "evidence", "grounding is not served yet; ask without it")
 
 
 async def _answer(wanted: GenerateRequest, service: Service, start: float) -> Outcome:
@@ -213,6 +211,7 @@ def _question(
         explain=wanted.explain,
         text=_text(wanted),
         asked_at=datetime.now(UTC),
+        evidence=tuple(wanted.evidence or ()),
     )
 
 

@@ -70,7 +70,7 @@ class GenerateRequest(BaseModel):
     evidence: list[str] | None = Field(
         None,
         max_length=MAX_EVIDENCE,
-        description="Documents to ground the answer in (not served yet: answers 501).",
+        description="Documents that the answer is held against (the stage `grounding`).",
     )
     policy: str | None = Field(None, description="Name of the policy that decides.")
     explain: bool = Field(False, description="Run every stage, also after the decision is made.")

@@ -81,7 +81,7 @@ def build_service(settings: Settings, engine: SupervisedEngine) -> Service:
         model=model,
         engine=engine,
         clusterers=clusterers,
-        boundaries=made_boundaries(settings, clusterers.by_name, settings.model),
+        boundaries=made_boundaries(settings, clusterers.by_name, settings.model, clusterers.nli),
         policies=policies,
         default_policy=default,
         registry=registry,

@@ -52,8 +52,13 @@ class Settings(BaseModel):
     clusterer: Literal["combined", "jaccard", "embedding", "nli"] = "combined"
     nli: str | None = Field(
         None,
-        description="Model of the clusterer `nli`: a folder, a name in the local Hugging Face "
-        "cache, or `reference-nli`, which is the default where the model is an embedded one.",
+        description="Model of the clusterer `nli` and of grounding: a folder, a name in the local "
+        "Hugging Face cache, or `reference-nli`, the default where the model is an embedded one.",
+    )
+    retriever: Annotated[str, Field(pattern=r"^https?://[^\s/]+")] | None = Field(
+        None,
+        description="Where evidence comes from when a request brings none: a URL that answers "
+        'POST {"query", "k"} with {"documents": [text, …]}.',
     )
     knowledge_cutoff: date | None = Field(
         None, description="Last day that the model's text reaches; embedded models know theirs."

@@ -7,16 +7,20 @@ and no threshold: boundaries measure, the policy's rules judge.
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Hashable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Hashable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from ucbd.cascade.case import (
     Boundary,
     Case,
     Finding,
     Measured,
+    OutOfScope,
     Question,
     Skipped,
+    StartsEarly,
     StopRule,
     Unavailable,
     Uninformative,
@@ -34,6 +38,7 @@ from ucbd.cascade.outcome import (
 )
 from ucbd.cascade.policy import Policy, Rule
 from ucbd.cascade.reasoning import final_answer
+from ucbd.cascade.scope import IN_SCOPE, Scope, scope
 from ucbd.models.engine import Engine
 from ucbd.models.errors import DeadlineExceeded, GatewayError
 from ucbd.models.generation import Generation, Missing
@@ -61,23 +66,25 @@ async def answer(
     time runs out before there is an answer, and the engine's errors about the main answer; what
     fails later costs evidence, never the answer.
     """
-    main = await _main_answer(question, engine, ledger)
-    case = Case(question, main, engine, ledger)
-    evidence = _Evidence()
-    verdict = empty_answer(main)
+    async with _begun(policy, boundaries, question) as begun:
+        main = await _main_answer(question, engine, ledger)
+        case = Case(question, main, engine, ledger, scope=_scope(policy, question, main))
+        evidence = _Evidence()
+        verdict = empty_answer(main)
 
-    for rule in policy.stages:  # in order of increasing cost
-        start, tokens = ledger.clock(), ledger.spent().sampled_tokens
-        boundary = boundaries[rule.stage]
-        wanted = verdict is None or question.explain
-        known = replace(case, stop=_stop_rule(policy, rule, evidence, boundary.action, question))
-        finding = await _assess(boundary, known) if wanted else Skipped(DECIDED)
-        evidence.add(rule, finding)
-        combined = policy.combined(evidence.uncertainties)
-        outcome, exit_ = judge(rule, finding, combined, boundary.action)
-        verdict = verdict or exit_
-        cost = (ledger.spent().sampled_tokens - tokens) / main.tokens if main.tokens else None
-        evidence.stages.append(_stage(rule, finding, outcome, ledger.clock() - start, cost))
+        for rule in policy.stages:  # in order of increasing cost
+            start, tokens = ledger.clock(), ledger.spent().sampled_tokens
+            boundary = boundaries[rule.stage]
+            wanted = verdict is None or question.explain
+            stop = _stop_rule(policy, rule, evidence, boundary.action, question)
+            known = replace(case, stop=stop, started=begun.get(rule.stage))
+            finding = await _assess(boundary, known) if wanted else Skipped(DECIDED)
+            evidence.add(rule, finding)
+            combined = policy.combined(evidence.uncertainties)
+            outcome, exit_ = judge(rule, finding, combined, boundary.action)
+            verdict = verdict or exit_
+            cost = (ledger.spent().sampled_tokens - tokens) / main.tokens if main.tokens else None
+            evidence.stages.append(_stage(rule, finding, outcome, ledger.clock() - start, cost))
 
     verdict = verdict or conclude(policy, evidence)
     decision = decide(verdict, wired)
@@ -105,7 +112,7 @@ def judge(
             return "skipped", None
         case Unavailable():
             return "unavailable", None
-        case Uninformative():
+        case Uninformative() | OutOfScope():
             return "uninformative", None
     if finding.alarm:
         return "fired", Verdict(rule.stage, finding.alarm, action)
@@ -147,12 +154,15 @@ def conclude(policy: Policy, evidence: "_Evidence") -> Verdict:
     """The verdict when no stage ended the cascade: by everything that could rank, together.
 
     In the homogenized stratum sampling is not part of it, so the other signals decide alone. No
-    evidence at all is never certainty.
+    evidence at all is never certainty; that there can be none, as of a poem, is no reason against
+    the answer either.
     """
     cut = any(stage.reason == DEADLINE for stage in evidence.stages)
     boundary = DEADLINE if cut else "combined"
     action: Action | None = None if cut else "human"
     combined = policy.combined(evidence.uncertainties)
+    if combined is None and evidence.out_of_scope:
+        return Verdict(None, f"no evidence is about answers of this kind: {evidence.out_of_scope}")
     if combined is None:
         reasons = "; ".join(f"{s.name}: {s.reason}" for s in evidence.stages)
         return Verdict(boundary, f"nothing could be measured ({reasons})", action)
@@ -176,6 +186,31 @@ def decide(verdict: Verdict, wired: Collection[Action]) -> Decision:
     return "escalate" if verdict.action in wired else "abstain"
 
 
+@asynccontextmanager
+async def _begun(
+    policy: Policy, boundaries: Mapping[str, Boundary], question: Question
+) -> AsyncIterator[dict[str, asyncio.Task[Any]]]:
+    """What depends on the question alone, begun with the request; ends with it."""
+    stages = [boundaries[rule.stage] for rule in policy.stages]
+    begun = {
+        boundary.name: asyncio.ensure_future(boundary.ahead(question))
+        for boundary in stages
+        if isinstance(boundary, StartsEarly)
+    }
+    try:
+        yield begun
+    finally:
+        for task in begun.values():
+            task.cancel()
+        await asyncio.gather(*begun.values(), return_exceptions=True)
+
+
+def _scope(policy: Policy, question: Question, main: Generation) -> Scope:
+    if policy.scope == "all":
+        return IN_SCOPE
+    return scope(question.text, final_answer(main.text), main.tokens)
+
+
 def _stop_rule(
     policy: Policy, rule: Rule, evidence: "_Evidence", action: Action, question: Question
 ) -> StopRule | None:
@@ -192,10 +227,13 @@ class _Evidence:
     uncertainties: dict[str, float] = field(default_factory=dict)
     samples: SampleSet | None = None
     sampled: bool = False
+    out_of_scope: str | None = None
     stages: list[Stage] = field(default_factory=list)
 
     def add(self, rule: Rule, finding: Finding) -> None:
-        self.sampled |= rule.stage == "sampling" and not isinstance(finding, Skipped)
+        self.sampled |= rule.stage == "sampling" and not isinstance(finding, Skipped | OutOfScope)
+        if isinstance(finding, OutOfScope):
+            self.out_of_scope = finding.why
         if isinstance(finding, Measured):
             self.uncertainties[rule.stage] = finding.uncertainty
         if isinstance(finding, Measured | Uninformative):
@@ -236,7 +274,7 @@ def _stage(
 ) -> Stage:
     return Stage(
         name=rule.stage,
-        score=finding.score if isinstance(finding, Measured | Uninformative) else None,
+        score=None if isinstance(finding, Unavailable | Skipped) else finding.score,
         threshold=rule.fire,
         outcome=outcome,
         reason=None if isinstance(finding, Measured) else finding.reason,

@@ -3,13 +3,14 @@
 Knows no particular boundary and no threshold: a boundary measures, the policy judges.
 """
 
-from collections.abc import Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol, TypeVar, cast, runtime_checkable
 
 from ucbd.cascade.ledger import Ledger
 from ucbd.cascade.outcome import Action, SampleSet
+from ucbd.cascade.scope import IN_SCOPE, Scope
 from ucbd.models.engine import Engine
 from ucbd.models.generation import EncodedPrompt, Generation, GenerationOptions
 
@@ -22,7 +23,7 @@ class Question:
     to use; ``explain`` runs every stage, also after the decision has been made. ``text`` is the
     question in words, the last user's turn of a conversation, for evidence that reads meaning:
     ``prompt`` holds only what the model reads. Empty when there is none. ``asked_at`` is when it
-    was asked, None when that is not known.
+    was asked, None when that is not known. ``evidence`` are documents that came with it.
     """
 
     prompt: EncodedPrompt
@@ -32,13 +33,18 @@ class Question:
     explain: bool = False
     text: str = ""
     asked_at: datetime | None = None
+    evidence: tuple[str, ...] = ()
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
     """A question with its main answer, and what a boundary may use to look into it.
 
-    ``stop`` None wants all of the evidence.
+    ``stop`` None wants all of the evidence. ``scope`` tells which evidence says nothing here.
+    ``started`` is the work of this boundary that began while the answer was being generated.
     """
 
     question: Question
@@ -46,6 +52,13 @@ class Case:
     engine: Engine
     ledger: Ledger
     stop: "StopRule | None" = None
+    scope: Scope = IN_SCOPE
+    started: Awaitable[Any] | None = None
+
+    async def prepared(self, ahead: Callable[[Question], Awaitable[T]]) -> T:
+        """What a boundary's ``ahead`` gives, from the work begun early where there is some."""
+        work = ahead(self.question) if self.started is None else self.started
+        return cast("T", await self.ledger.wait(work))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +100,19 @@ class Uninformative:
 
 
 @dataclass(frozen=True, slots=True)
+class OutOfScope:
+    """The boundary's evidence says nothing about answers of this kind, and why."""
+
+    why: str
+    score: float | None = None
+
+    @property
+    def reason(self) -> str:
+        """With the word that tells this apart from other reasons."""
+        return f"out_of_scope: {self.why}"
+
+
+@dataclass(frozen=True, slots=True)
 class Unavailable:
     """The boundary's evidence could not be had, and why."""
 
@@ -100,7 +126,7 @@ class Skipped:
     reason: str
 
 
-Finding = Measured | Uninformative | Unavailable | Skipped
+Finding = Measured | Uninformative | OutOfScope | Unavailable | Skipped
 
 
 class Boundary(Protocol):
@@ -111,4 +137,16 @@ class Boundary(Protocol):
 
     async def assess(self, case: Case) -> Finding:
         """Measure the case. What cannot be measured is ``Unavailable``, never a low score."""
+        ...
+
+
+@runtime_checkable
+class StartsEarly(Protocol):
+    """A boundary with work that depends on the question alone.
+
+    It begins with the request and adds no latency as long as the main answer takes longer.
+    """
+
+    async def ahead(self, question: Question) -> Any:
+        """What ``Case.prepared`` gives to ``assess``. May raise as ``assess`` may."""
         ...

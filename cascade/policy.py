@@ -52,9 +52,10 @@ class Policy(BaseModel):
 
     ``threshold`` is the combined uncertainty above which an undecided request is uncertain.
     ``samples`` is N of the sampling stage. ``clusterer`` None means the gateway's default.
-    With ``stop_error`` sampling ends once that is the most probability with which all N would have
-    led to another decision; without it all N are drawn. ``withhold`` replaces the text of what
-    is not answered by null.
+    ``scope`` "factual" takes evidence for nothing where the request or its answer is not of that
+    kind (``ucbd.cascade.scope``); "all" takes it always. With ``stop_error`` sampling ends once
+    that is the most probability with which all N would have led to another decision; without it
+    all N are drawn. ``withhold`` replaces the text of what is not answered by null.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -64,6 +65,7 @@ class Policy(BaseModel):
     stages: Annotated[tuple[Rule, ...], Field(min_length=1)]
     threshold: Share
     samples: Annotated[int, Field(ge=2, le=64)] = 10
+    scope: Literal["factual", "all"] = "factual"
     stop_error: Annotated[float, Field(gt=0, lt=0.5)] | None = None
     clusterer: str | None = None
     withhold: bool = False

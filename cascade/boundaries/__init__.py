@@ -2,7 +2,8 @@
 
 from ucbd.cascade.boundaries.fluency import Fluency
 from ucbd.cascade.boundaries.freshness import Freshness
+from ucbd.cascade.boundaries.grounding import Grounding
 from ucbd.cascade.boundaries.sampling import Sampling
 
-BOUNDARIES = (Freshness, Fluency, Sampling)
+BOUNDARIES = (Freshness, Fluency, Sampling, Grounding)
 STAGE_NAMES = tuple(boundary.name for boundary in BOUNDARIES)

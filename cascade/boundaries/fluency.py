@@ -1,12 +1,13 @@
 """B1, fluency: how undecided the model was at the tokens of its own answer. Free.
 
 Uses the token entropies that came with the main answer; calls nothing. It does not know which
-token carries the fact, so a wordy answer hides one uncertain name among many certain words.
+token carries the fact, so a wordy answer hides one uncertain name among many certain words. Of a
+text that was to be made up it says how free the model was, not whether it was wrong: out of scope.
 """
 
 import math
 
-from ucbd.cascade.case import Case, Finding, Measured, Unavailable
+from ucbd.cascade.case import Case, Finding, Measured, OutOfScope, Unavailable
 from ucbd.cascade.entropy import summarise
 from ucbd.cascade.outcome import Action
 from ucbd.models.generation import Missing
@@ -30,4 +31,6 @@ class Fluency:
         summary = entropies if isinstance(entropies, Missing) else summarise(entropies)
         if isinstance(summary, Missing):
             return Unavailable(summary.reason)
+        if case.scope.answer:
+            return OutOfScope(case.scope.answer, summary.score)
         return Measured(summary.signal, summary.score, -math.expm1(-summary.score))

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from ucbd.cascade.case import Case, Finding, Measured, Unavailable, Uninformative
+from ucbd.cascade.case import Case, Finding, Measured, OutOfScope, Unavailable, Uninformative
 from ucbd.cascade.outcome import Action
 
 _DAYS_PER_YEAR = 365.25
@@ -93,6 +93,8 @@ class Freshness:
             reason = f"the question asks for no time after {domain.cutoff}"
             return Uninformative(signal, 0.0, reason)
         stale = 1 - domain.freshness(latest)
+        if case.scope.answer:
+            return OutOfScope(case.scope.answer, stale)
         return Measured(signal, stale, stale)
 
     def _domain(self, question: str) -> Domain | None:

@@ -15,6 +15,7 @@ from ucbd.cascade.case import (
     Case,
     Finding,
     Measured,
+    OutOfScope,
     Question,
     Skipped,
     StopRule,
@@ -57,6 +58,8 @@ class Sampling:
             return Skipped("forbidden")
         if planned < 2:
             return Skipped("one sample cannot disagree with itself; allow at least 2")
+        if case.scope.samples:
+            return OutOfScope(case.scope.samples)
         stop = _early_stop(case)
         options = sample_options(case.question)
         texts: list[str] = []

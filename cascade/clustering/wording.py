@@ -45,16 +45,27 @@ class Wording:
 def wording(text: str) -> Wording:
     """The wording of a text."""
     first = _SENTENCE_END.split(_SPACED_POINT.sub(".", text.strip()), maxsplit=1)[0]
-    return Wording(_plain(text), _content(text), _content(first), values_of(first))
+    return Wording(_plain(text), content_words(text), content_words(first), values_of(first))
+
+
+def content_words(text: str) -> frozenset[str]:
+    """Its words without function words, endings, case and accents."""
+    return _stems(_WORD.findall(_normal(text)))
+
+
+def sentences(text: str) -> list[str]:
+    """Its sentences, by a full stop before a capital and by line."""
+    return [
+        sentence
+        for line in text.splitlines()
+        for part in _SENTENCE_END.split(line)
+        if (sentence := part.strip())
+    ]
 
 
 def _plain(text: str) -> str:
     words = re.findall(r"\w+", _normal(text).casefold())
     return " ".join(word for word in words if word not in _ARTICLES)
-
-
-def _content(text: str) -> frozenset[str]:
-    return _stems(_WORD.findall(_normal(text)))
 
 
 def _normal(text: str) -> str:

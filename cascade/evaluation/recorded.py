@@ -68,6 +68,7 @@ async def _outcome(
         clusterer=policy.clusterer or clusterer,
         text=record.prompt,
         asked_at=record.asked_at,
+        evidence=tuple(record.evidence or ()),
     )
     engine = RecordedEngine(record, record.answer)
     return await answer(

@@ -33,23 +33,35 @@ def policy(**changes) -> Policy:
 
 
 async def ask(
-    script: Script, *, samples=10, explain=False, deadline=None, wired=(), rules=None, **options
+    script: Script,
+    *,
+    text="where",
+    evidence=(),
+    boundaries=None,
+    samples=10,
+    explain=False,
+    deadline=None,
+    wired=(),
+    rules=None,
+    **options,
 ):
     engine = ScriptedEngine(script)
     ledger = Ledger(None if deadline is None else time.monotonic() + deadline)
     clusterer = Jaccard()
     question = Question(
-        prompt=await engine.encode("where"),
+        prompt=await engine.encode(text),
         options=GenerationOptions(max_tokens=16, **options),
         samples=samples,
         clusterer=clusterer.name,
         explain=explain,
+        text=text,
+        evidence=evidence,
     )
-    boundaries = {b.name: b for b in (Fluency(), Sampling({clusterer.name: clusterer}))}
+    used = boundaries or (Fluency(), Sampling({clusterer.name: clusterer}))
     outcome = await answer(
         question,
         policy=rules or policy(),
-        boundaries=boundaries,
+        boundaries={boundary.name: boundary for boundary in used},
         engine=engine,
         ledger=ledger,
         wired=wired,

@@ -58,6 +58,19 @@ async def gateway():
         yield gateway
 
 
+@pytest.mark.parametrize(
+    ("answer", "decision", "boundary"), [("Tarn", "answer", None), ("Holm", "abstain", "grounding")]
+)
+async def test_an_answer_is_held_against_the_evidence_sent_with_it(answer, decision, boundary):
+    """By the embedded NLI model, however certain the model was."""
+    asked = {"prompt": "Where was Elin Vell born?", "evidence": ["Elin Vell was born in Tarn."]}
+    async with Gateway(Script(answer, CERTAIN)) as gateway:
+        body = (await gateway.ask(**asked)).json()
+    assert body["decision"] == decision
+    assert (body["reason"] and body["reason"]["boundary"]) == boundary
+    assert body["stages"][1]["score"] == pytest.approx(float(boundary == "grounding"), abs=0.01)
+
+
 async def test_the_body_of_an_answer_has_every_field_of_the_contract(gateway):
     response = await gateway.ask()
     assert response.status_code == 200
@@ -109,9 +122,17 @@ async def test_the_body_of_an_answer_has_every_field_of_the_contract(gateway):
                 "cost": 0.0,
             },
             {
+                "name": "grounding",
+                "score": None,
+                "threshold": body["stages"][1]["threshold"],
+                "outcome": "unavailable",
+                "reason": "there is no evidence to hold the answer against",
+                "cost": 0.0,
+            },
+            {
                 "name": "fluency",
                 "score": 0.01,
-                "threshold": body["stages"][1]["threshold"],
+                "threshold": body["stages"][2]["threshold"],
                 "outcome": "accepted",
                 "reason": None,
                 "cost": 0.0,
@@ -119,7 +140,7 @@ async def test_the_body_of_an_answer_has_every_field_of_the_contract(gateway):
             {
                 "name": "sampling",
                 "score": None,
-                "threshold": body["stages"][2]["threshold"],
+                "threshold": body["stages"][3]["threshold"],
                 "outcome": "skipped",
                 "reason": "decided",
                 "cost": 0.0,
@@ -151,7 +172,7 @@ async def test_samples_show_as_clusters_largest_first_that_sum_to_the_samples():
     assert uncertainty["clusterer"] == "jaccard(threshold=0.4)"
     assert body["usage"]["engine_calls"] == 11
     # 10 samples of 3 words over an answer of 3
-    assert body["stages"][2]["cost"] == 10
+    assert body["stages"][3]["cost"] == 10
     assert body["usage"]["relative_cost"] == 11
 
 
@@ -178,7 +199,12 @@ async def test_a_question_about_a_time_after_the_cutoff_is_not_answered_however_
     body = (await gateway.ask(prompt="Who is the mayor of Holm today?")).json()
     assert (body["decision"], body["suggested_action"]) == ("abstain", "search")
     assert body["reason"]["boundary"] == "freshness"
-    assert [stage["outcome"] for stage in body["stages"]] == ["fired", "skipped", "skipped"]
+    assert [stage["outcome"] for stage in body["stages"]] == [
+        "fired",
+        "skipped",
+        "skipped",
+        "skipped",
+    ]
     assert body["usage"]["engine_calls"] == 1
 
 
@@ -238,7 +264,6 @@ BAD = [
     ({"samples": 33}, 422, "invalid_request", "samples"),
     ({"clusterer": "none-such"}, 422, "invalid_request", "clusterer"),
     ({"evidence": "x"}, 422, "invalid_request", "evidence"),
-    ({"evidence": ["x"]}, 501, "not_implemented", "evidence"),
     ({"stream": True}, 501, "not_implemented", "stream"),
     ({"policy": "none-such"}, 422, "unknown_policy", "policy"),
     ({"policy": ""}, 422, "unknown_policy", "policy"),
@@ -438,7 +463,7 @@ async def test_every_request_adds_one_to_exactly_one_counter(gateway):
 async def test_the_metrics_of_an_explained_request(gateway):
     await gateway.ask(explain=True)
     outcomes = await gateway.counters("ucbd_stage_outcomes_total")
-    assert sum(outcomes.values()) == 3
+    assert sum(outcomes.values()) == 4
     assert await gateway.counters("ucbd_token_entropy_nats_sum") == {'{model="scripted"}': 0.01}
     assert await gateway.counters("ucbd_cluster_count_sum") == {
         '{clusterer="jaccard",model="scripted"}': 1
@@ -447,6 +472,7 @@ async def test_the_metrics_of_an_explained_request(gateway):
     seconds = await gateway.counters("ucbd_stage_seconds_count")
     assert {label.split('stage="')[1].rstrip('"}') for label in seconds} == {
         "freshness",
+        "grounding",
         "fluency",
         "sampling",
     }
