@@ -18,85 +18,145 @@ LONGEST = 64
 
 _MANY_LINES = 4
 _READ = 2_000  # characters of either end: where what is asked for stands
+
+
+def _any(*patterns: str, flags: int = 0) -> re.Pattern[str]:
+    return re.compile("|".join(patterns), flags)
+
+
+def _words(text: str) -> str:
+    return f"(?:{'|'.join(text.split())})"
+
+
 _POLITE = re.compile(
     r"^(?:(?:hi|hello|hey|please|kindly|ok|okay|so|now|then|also|and)\b[,!. ]*"
-    r"|(?:can|could|would|will) you (?:please |kindly |help me (?:to )?)?"
+    r"|(?:can|could|would|will) (?:you|u) (?:please |kindly |help me (?:to )?)?"
     r"|i(?:'d| would) like (?:you )?to (?:have |get |see )?|i (?:want|need) (?:you to |to )?"
-    r"|let'?s |help me (?:to )?|your task is to |you are to |try to )+"
+    r"|let'?s |help me (?:to )?|your task is to |you are to |try to |as an? [^,]{1,60}, )+"
 )
-_MADE = (
+"""What stands before a request and is none itself."""
+
+_MADE = _words(
     "write compose draft rewrite rephrase paraphrase reword summarize summarise translate "
     "proofread brainstorm suggest recommend propose imagine invent roleplay role-play pretend "
     "describe explain discuss elaborate outline refactor debug implement optimize optimise "
     "critique analyze analyse craft sketch convince persuade generate create simulate design "
     "improve polish shorten compare evaluate advise"
 )
-_DONE = (
+_DONE = _words(
     "fix edit convert parse format extract classify review plan build develop code program make "
     "prepare produce expand continue act respond reply show teach walk guide argue set book send "
     "call open order play schedule remind cancel turn add delete update search run start stop buy "
-    "find get give check look move create post share upload download"
+    "find get give check look move create post share upload download finish complete draw list "
+    "pitch wish pause document rename talk say think put deal guess entertain structure"
 )
-_OBJECT = (
-    r"(?:an?|the|my|me|us|our|your|this|that|these|some|any|all|up|off|on|out|it|for|as|to|like"
-    r"|\d+)"
+_OBJECT = _words(
+    r"an? the my me us our your this that these some any all up off on out it for as to like about "
+    r"again down what \d+ (?:two|three|four|five|six|seven|eight|nine|ten)(?!\slargest)"
 )
-_ASKED_TO = re.compile(
-    rf"^(?:(?P<made>{'|'.join(_MADE.split())})\b|(?P<done>{'|'.join(_DONE.split())}) {_OBJECT}\b"
-    r"|(?P<up>come up with)\b)"
+_ASKED_TO = _any(
+    rf"^(?P<made>{_MADE})\b",
+    rf"^(?P<done>{_DONE}) {_OBJECT}\b",
+    r"^(?P<up>come up with)\b",
 )
-_FACT = re.compile(
-    r"^(?:find|get|give|show|check|look up|search for) (?:me |us )?the (?!best|way|most)\w+"
-    r"|^(?:find|give|tell|show) (?:me |us )?"
-    r"(?:who|what|which|when|where|how (?:many|much|old|long))\b"
+_FACT = _any(
+    r"^(?:find|get|give|show|check|look up|search for) (?:me |us )?the (?!best|way|most)\w+",
+    r"^(?:find|give|tell|show) (?:me |us )?(?:who|what|which|when|where)\b",
+    r"^(?:find|give|tell|show) (?:me |us )?how (?:many|much|old|long)\b",
+    r"^i (?:was wondering|wonder)\b.* (?:who|what|which|when|where|how (?:many|much|old|long))\b",
 )
-_TEXTS = (
-    r"(?:stor(?:y|ies)|tales?|jokes?|poems?|haikus?|limericks?|songs?|lyrics|raps?|essays?|letters?"
-    r"|e-?mails?|blog posts?|articles?|slogans?|captions?|tweets?|scripts?|dialogues?|speech(?:es)?"
-    r"|ideas?|tips?|advice|examples?|suggestions?|feedback|overviews?|summar(?:y|ies)|recipes?"
-    r"|introductions?|explanations?|names|itinerar(?:y|ies)|plans?|toasts?|riddles?|monologues?)"
+"""Asks for one fact, in the form of a request."""
+
+_TEXTS = _words(
+    "stor(?:y|ies) tales? jokes? poems? haikus? limericks? songs? lyrics raps? essays? letters? "
+    r"e-?mails? blog\sposts? articles? slogans? captions? tweets? scripts? dialogues? "
+    "speech(?:es)? "
+    "ideas? tips? advice examples? suggestions? feedback overviews? summar(?:y|ies) recipes? "
+    "introductions? explanations? names itinerar(?:y|ies) plans? toasts? riddles? monologues?"
 )
-_TEXT = re.compile(
+_TEXT = _any(
     r"^(?!who|what|which|when|where|how)(?:(?:tell|give|sing|read|show|offer) (?:me |us )?)?"
-    rf"(?:[\w-]+ ){{0,3}}?{_TEXTS}\b"
-    r"(?:$|[.!]| (?:about|for|where|on how|in the style|to my|from the perspective|that))"
-    rf"|^(?:tell|give|sing|read|offer) (?:me |us )?(?:[\w-]+ ){{0,4}}?{_TEXTS}\b"
-    r"|^(?:tell|talk to|teach) (?:me |us )(?:more |something |all )?about\b"
+    rf"(?:[\w-]+ ){{0,3}}?{_TEXTS}\b(?:$|[.!?,]"
+    r"| (?:about|for|where|on how|in the style|to my|from the perspective|that|involving))",
+    rf"^(?:tell|give|sing|read|offer) (?:me |us )?(?:[\w-]+ ){{0,4}}?{_TEXTS}\b",
+    r"^(?:tell|talk to|teach) (?:me |us )(?:more |something |all )?about\b",
+    r"^tell (?:me |us )(?:something|anything|more)\b",
+    r"^once upon a time\b",
+    r"^(?:continue|improve|rewrite|shorten|rephrase|fix|translate)\b.*:",
+    r"\b(?:more|less) (?:confident|formal|friendly|casual|professional|polite)\b",
+    r"\b(?:make|say|word|put) (?:it|this|that) (?:better|shorter|longer|simpler|nicer)\b",
 )
-_ADVICE = re.compile(
-    r"\bwhat (?:do|would) you (?:think|recommend|suggest|say|advise)\b|\bshould (?:i|we)\b"
-    r"|\bhow (?:do|can|could|should|would|might) (?:i|we)\b"
-    r"|\bany (?:ideas|tips|advice|suggestions)\b"
-    r"|\bwhat (?:are|would be) (?:some|good) (?:[\w-]+ )?(?:ways|ideas|tips|things|options|names)\b"
-    r"|^what(?:'s| is) your (?:opinion|favou?rite|take|view|name)\b|^how are (?:you|things)\b"
-    r"|^how(?:'s| is) (?:it going|your|life|everything)\b|^what(?:'s| is) up\b"
-    r"|^(?:do|are|will|would|have|did) you (?:like|think|want|feel|remember|know|prefer|enjoy|love"
-    r"|believe|agree|understand|ok|okay|there|sure|human|conscious|happy|sad|ready|free|a|an)\b"
-    r"|^(?:why|how|what) (?:does|do|is|are|did|can't|won't|isn't|doesn't|don't|'s)"
-    r" (?:my|our|this)\b"
-    r"|^what(?:'s| is) (?:wrong|the (?:bug|problem|issue)) (?:with|in)\b"
+_ADVICE = _any(
+    r"\bwhat (?:do|would) you (?:think|recommend|suggest|say|advise)\b",
+    r"\b(?:what|how) would you\b(?! (?:find|use|expect|get|see|need|call|be|have))",
+    r"\b(?:should|how (?:do|can|could|would|might)) (?:i|we)\b",
+    r"\b(?:what|which|who|how|where|when) (?:could|should|would|can|might|do|must) i\b",
+    r"\bany (?:ideas|tips|advice|suggestions|thoughts)\b",
+    r"\bwhat (?:are|would be) (?:some|good) (?:[\w-]+ )?(?:ways|ideas|tips|things|options|names)\b",
+    r"\bwhat would be an? ",
+    r"^what if\b",
+    r"^if (?:you|i) were\b",
+    r"^what(?:'s| is) your (?:opinion|favou?rite|take|view|name)\b",
+    r"^which (?:one )?is (?:better|best|nicer|worse)\b",
+    r"^is it (?:ok|okay|alright|rude|fine|wrong|worth|normal|weird) (?:to|for|that|if)\b",
+    r"^(?:why|how|what) (?:does|do|is|are|did|can't|won't|isn't|doesn't|don't|'s) (?:my|this)\b",
+    r"^what(?:'s| is) (?:wrong|the (?:bug|problem|issue)) (?:with|in)\b",
 )
-_CHAT = re.compile(
-    r"^(?:hi|hello|hey|hiya|yo|greetings|good (?:morning|evening|afternoon|night)|thanks?|thank you"
-    r"|bye|goodbye|see you|ok|okay|lol|haha+|sorry|sure|great|cool|nice|wow|awesome|yes|yep|no|nope"
-    r"|never mind|welcome|congratulations)\b(?!.*\b(?:who|what|which|when|where|how many)\b)"
-    r"|^(?:i|i'm|im|i've|i'd|i'll|we|we're|we've|my|you|you're|you've|that's|it's) [^?]*$"
+_ME_OR_YOU = _words("i i'm im i've i'd i'll we we're we've my you you're you've that's it's")
+_CHAT = _any(
+    r"^(?:hi|hello|hey|hiya|yo|greetings|good (?:morning|evening|afternoon|night)|thanks?"
+    r"|thank you|bye|goodbye|see you|ok|okay|lol|haha+|sorry|sure|great|cool|nice|wow|awesome|yes"
+    r"|yep|no|nope|never mind|welcome|congratulations)\b"
+    r"(?!.*\b(?:who|what|which|when|where|how many)\b)",
+    rf"^{_ME_OR_YOU} [^?]*$",
+    r"^(?:i|i'm|im|i've|my) (?!have \d)[^?]*[.!,] [^?]*\?$",
+    r"^(?:and|but|hmm+|well|sounds|go on|guess what|that|those|again|really|exactly)\b[^?]*\??$",
+    r"^(?:ok|okay|and|so|but)?,? ?what about (?:the|that|this)\b",
+    r"^(?:can|could|may|shall) (?:i|we)\b",
+    r"^(?:can|could|would|will) you [^?]*\b(?:it|that|me|again)\b"
+    r"(?! (?:who|what|which|when|where|how|the))",
+    r"^(?:who|what|how|where) (?:are|were|have) you\b(?! not)",
+    r"^what do you (?:do|like|want|mean|know|feel)\b",
+    r"^(?:do|are|have|did|will) you (?:ever|have|really|still|always|often)\b",
+    r"^(?:do|are|will|would|have|did) you (?:like|think|want|feel|remember|know|prefer|enjoy|love"
+    r"|believe|agree|understand|ok|okay|there|sure|human|conscious|happy|sad|ready|free|a|an)\b",
+    r"^how are (?:you|things)\b",
+    r"^how(?:'s| is) (?:it going|your|life|everything)\b",
+    r"^what(?:'s| is) up\b",
 )
-_CODE = re.compile(
-    r"```|^[ \t]*(?:def |class \w+[:(]|import \w|from \w+ import |function \w*\(|const |let |var "
-    r"|#include|public \w|SELECT .* FROM |INSERT INTO |UPDATE \w+ SET |CREATE TABLE |<\?php|#!/)"
-    r"|^[ \t]*</?[a-z]+[^<>\n]*>[ \t]*$|[;{][ \t]*$|\b\w+\([^()]*\):\s",
-    re.MULTILINE,
+_CODE = _any(
+    "```",
+    r"^[ \t]*(?:def |class \w+[:(]|import \w|from \w+ import |function \w*\(|const |let |var )",
+    r"^[ \t]*(?:#include|public \w|<\?php|#!/)",
+    r"^[ \t]*(?:SELECT .* FROM |INSERT INTO |UPDATE \w+ SET |CREATE TABLE )",
+    r"^[ \t]*</?[a-z]+[^<>\n]*>[ \t]*$",
+    r"[;{][ \t]*$",
+    r"\b\w+\([^()]*\):\s",
+    flags=re.MULTILINE,
 )
-_PROGRAMS = re.compile(
-    r"\b(?:(?:python|javascript|typescript|java|rust|golang|bash|sql|regex|css|html|c\+\+|c#|shell"
-    r"|powershell|sed|awk|git|docker|excel)) (?:function|code|script|quer(?:y|ies)|command|class"
-    r"|snippet|program|one-liner|regex|formula|config|file)\b|\b(?:regex|sql query|dockerfile"
-    r"|shell script|unit tests?) (?:for|that|to|which)\b"
+_PROGRAMS = _any(
+    r"(?<!monty )\b(?:python|javascript|typescript|golang|bash|sql|regex|css|html|powershell|awk"
+    r"|pandas|numpy|django|flask|fastapi|nginx|kubectl|kubernetes|dockerfile|docker|terraform"
+    r"|ansible|npm|pip|cron|makefile|json|yaml|csv|webpack|github|git|useeffect|dataframes?"
+    r"|one[- ]liner|segmentation fault|stack ?trace|traceback|syntax error|undefined reference)\b",
+    r"\bc(?:\+\+|#)",
+    r"\b(?:in|with|using|for|my|an?) (?:java|rust|react|node|c|r|go|swift|ruby|php|excel)"
+    r"(?:$|[?.,]| (?:function|class|code|script|component|app|formula|program)\b)",
+    r"\b(?:type|name|value|key|index|attribute|import|syntax|runtime|assertion|reference)error\b",
+    r"\b(?:npm|yarn|pip) err",
+    r"\.(?:py|js|ts|java|cpp|rs|go|sh|html|css|ya?ml|csv)\b",
+    r"\b(?:recursive|unit|helper|shell|api) (?:function|tests?|script|endpoint|call)s?\b",
+    r"\b(?:rest|database|undo last|last) (?:endpoint|schema|commit)s?\b",
 )
-_TOOL = re.compile(
-    r"<tool_call>|<function[=>]|\[TOOL_CALLS\]|<\|python_tag\|>|\"tool_calls\"\s*:"
-    r"|^\s*\{\s*\"(?:name|function|tool)\"\s*:"
+_ABOUT_A_FACT = _any(
+    r"^(?:who|when|where|in (?:what|which)|what (?:year|company|does \S+ stand))\b"
+)
+"""Asks about a programming language and not for a program."""
+
+_TOOL = _any(
+    r"<tool_call>|<function[=>]|\[TOOL_CALLS\]|<\|python_tag\|>|\"tool_calls\"\s*:",
+    r"^\[?\s*\{\s*\"(?:name|function|tool|type)\"\s*:",
+    r"^\w+\((?:\w+=[^()]*)?\)$",
 )
 
 
@@ -139,9 +199,9 @@ def open_ended(question: str) -> str | None:
         return f"the prompt asks to {asked.group(asked.lastgroup or 0)}"
     if _TEXT.search(text):
         return "the prompt asks for a text"
-    if _ADVICE.search(text) or _ADVICE.search(plain):
+    if _ADVICE.search(text):
         return "the prompt asks for advice or an opinion"
-    if _CODE.search(question) or _PROGRAMS.search(text):
+    if _CODE.search(question) or (_PROGRAMS.search(text) and not _ABOUT_A_FACT.search(text)):
         return "the prompt is about code"
     if _CHAT.search(plain):
         return "the prompt is conversation"

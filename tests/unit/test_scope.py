@@ -1,11 +1,29 @@
 """Scope: what the evidence says nothing about, and what the cascade does then."""
 
+import json
+from collections import Counter
+from datetime import date
+from pathlib import Path
+
 import pytest
 
 from tests.unit.test_cascade import ask, outcomes, policy
+from ucbd.cascade.boundaries.fluency import Fluency
+from ucbd.cascade.boundaries.freshness import Domain, Freshness
+from ucbd.cascade.boundaries.grounding import Grounding
+from ucbd.cascade.boundaries.sampling import Sampling
+from ucbd.cascade.clustering.jaccard import Jaccard
+from ucbd.cascade.policy import read_policies
 from ucbd.cascade.scope import IN_SCOPE, open_ended, scope
+from ucbd.cascade.support import Wording
 from ucbd.models.scripted import Script
 
+BOUNDARIES = (
+    Freshness([Domain("all", date(2023, 12, 31), 1.0)]),
+    Grounding(Wording()),
+    Fluency(),
+    Sampling({"jaccard": Jaccard()}),
+)
 SCATTERED = tuple(f"reply number {word}" for word in ("one", "two", "three", "four"))
 
 
@@ -129,3 +147,18 @@ async def test_missing_entropies_of_a_poem_are_still_said_to_be_missing():
     )
     assert outcomes(outcome)[0][1] == "unavailable"
     assert outcome.decision == "answer"
+
+
+async def test_mixed_traffic_is_hardly_abstained_from_but_for_its_questions():
+    """240 prompts, the worst evidence there is for each: high entropy, samples that all differ."""
+    rules = read_policies(None)["default"]
+    asked: Counter[str] = Counter()
+    abstained: Counter[str] = Counter()
+    for line in Path(__file__).with_name("mixed_traffic.jsonl").read_text().splitlines():
+        one = json.loads(line)
+        script = Script(one.get("answer", "It is Tarn"), (3.0,), SCATTERED)
+        outcome, _ = await ask(script, text=one["prompt"], rules=rules, boundaries=BOUNDARIES)
+        asked[one["kind"]] += 1
+        abstained[one["kind"]] += outcome.decision != "answer"
+    assert abstained.pop("factual") == asked.pop("factual") == 50
+    assert abstained.total() <= 0.02 * asked.total()
