@@ -17,7 +17,12 @@ _YES_OR_NO = frozenset(("yes", "no", "true", "false"))
 
 
 class Support(Protocol):
-    """Holds sentences of an answer against evidence. ``str()`` names it with its model."""
+    """Holds sentences of an answer against evidence. ``str()`` names it with its model.
+
+    ``doubt`` is the share of supported answers that are wrong all the same, 0 … 1.
+    """
+
+    doubt: float
 
     async def of(
         self, question: str, sentences: Sequence[str], chunks: Sequence[str]
@@ -35,6 +40,8 @@ class Wording:
     A sentence of no words but the question's, or of yes and no alone, cannot be told.
     """
 
+    doubt = 0.3  # 31 of 104 in docs/measurements/2026-11-24-grounding.md
+
     def __str__(self) -> str:
         return "wording"
 
@@ -49,8 +56,10 @@ class Entailment:
     """The probability with which a chunk entails question and sentence together.
 
     Each sentence is held against the ``_PREMISES`` chunks that share most words with it and the
-    question.
+    question. What the evidence entails is taken for right.
     """
+
+    doubt = 0.0
 
     def __init__(self, model: NliModel) -> None:
         self._model = model

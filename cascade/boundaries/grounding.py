@@ -32,7 +32,7 @@ class Retriever(Protocol):
 class Grounding:
     """1 − the mean, over the answer's sentences, of the best chunk's support (method.md, B5).
 
-    Score and uncertainty are the same, 0 … 1, higher = less certain.
+    0 … 1, higher = less certain. The uncertainty begins at the support's ``doubt``.
     """
 
     name = "grounding"
@@ -61,7 +61,8 @@ class Grounding:
         )
         if score is None:
             return Unavailable("the answer has no words but the question's, or a yes or no")
-        return Measured(f"grounding({self._support})", score, score)
+        doubt = self._support.doubt
+        return Measured(f"grounding({self._support})", score, doubt + (1 - doubt) * score)
 
 
 async def unsupported(

@@ -71,12 +71,21 @@ async def test_a_sentence_is_held_against_the_nearest_chunks_only():
     assert len(model.asked) == 8
 
 
-async def test_a_supported_answer_is_accepted_and_an_unsupported_one_fires():
-    supported = await ground("Tarn", ["Elin Vell was born in Tarn."])
-    assert (supported.decision, outcomes(supported)[0]) == (
+async def test_what_the_evidence_entails_is_accepted_and_shared_words_are_not_enough():
+    worded = await ground("Tarn", ["Elin Vell was born in Tarn."])
+    assert outcomes(worded)[0] == ("grounding", "passed", None)
+    assert worded.stages[0].score == 0
+    # grounding's .3 and fluency's 1 - exp(-.01), on average
+    assert worded.uncertainty == pytest.approx((0.3 + 0.00995) / 2, abs=1e-5)
+    entailed = await ground("Tarn", ["Elin Vell was born in Tarn"], support=Entailment(SaysSo()))
+    assert (entailed.decision, outcomes(entailed)[0]) == (
         "answer",
         ("grounding", "accepted", None),
     )
+    assert entailed.uncertainty == pytest.approx(0.1)
+
+
+async def test_an_unsupported_answer_fires():
     unsupported = await ground("Holm", ["Elin Vell was born in Tarn."])
     assert (unsupported.decision, unsupported.boundary) == ("abstain", "grounding")
     assert unsupported.verdict.action == "retrieve"
@@ -141,7 +150,7 @@ class Shelf:
 
 async def test_evidence_is_retrieved_when_none_was_sent():
     shelf = Shelf(["Elin Vell was born in Tarn."])
-    assert (await ground("Tarn", retriever=shelf)).stages[0].outcome == "accepted"
+    assert (await ground("Tarn", retriever=shelf)).stages[0].score == 0
     assert shelf.asked == [WHERE]
     await ground("Tarn", ["sent along"], retriever=shelf)
     assert shelf.asked == [WHERE]
