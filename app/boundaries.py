@@ -8,6 +8,7 @@ from ucbd.cascade.boundaries.fluency import Fluency
 from ucbd.cascade.boundaries.freshness import Domain, Freshness
 from ucbd.cascade.boundaries.grounding import Grounding
 from ucbd.cascade.boundaries.sampling import Sampling
+from ucbd.cascade.boundaries.self_assessment import SelfAssessment
 from ucbd.cascade.case import Boundary
 from ucbd.cascade.clustering.clusterer import Clusterer
 from ucbd.cascade.support import Entailment, Support, Wording
@@ -30,6 +31,7 @@ def made_boundaries(
     made: list[Boundary] = [
         Freshness(_domains(settings, model)),
         Fluency(),
+        SelfAssessment(),
         Grounding(support, retriever),
         Sampling(clusterers),
     ]

@@ -179,10 +179,7 @@ def _check_limits(wanted: GenerateRequest, service: Service) -> None:
 
 
 async def _encode(wanted: GenerateRequest, engine: Engine, ledger: Ledger) -> EncodedPrompt:
-    if wanted.prompt is not None:
-        prompt: str | list[Message] = wanted.prompt
-    else:
-        prompt = [Message(m.role, m.content) for m in wanted.messages or ()]
+    prompt = _conversation(wanted) if wanted.prompt is None else wanted.prompt
     try:
         async with asyncio.timeout(ledger.remaining()):
             return await engine.encode(prompt)
@@ -212,7 +209,15 @@ def _question(
         text=_text(wanted),
         asked_at=datetime.now(UTC),
         evidence=tuple(wanted.evidence or ()),
+        conversation=_conversation(wanted),
     )
+
+
+def _conversation(wanted: GenerateRequest) -> tuple[Message, ...]:
+    """The turns; of a prompt the one that it is."""
+    if wanted.prompt is not None:
+        return (Message("user", wanted.prompt),)
+    return tuple(Message(turn.role, turn.content) for turn in wanted.messages or ())
 
 
 def _text(wanted: GenerateRequest) -> str:

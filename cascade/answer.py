@@ -73,7 +73,7 @@ async def answer(
         verdict = empty_answer(main)
 
         for rule in policy.stages:  # in order of increasing cost
-            start, tokens = ledger.clock(), ledger.spent().sampled_tokens
+            start, tokens = ledger.clock(), ledger.spent().further_tokens
             boundary = boundaries[rule.stage]
             wanted = verdict is None or question.explain
             stop = _stop_rule(policy, rule, evidence, boundary.action, question)
@@ -83,7 +83,7 @@ async def answer(
             combined = policy.combined(evidence.uncertainties)
             outcome, exit_ = judge(rule, finding, combined, boundary.action)
             verdict = verdict or exit_
-            cost = (ledger.spent().sampled_tokens - tokens) / main.tokens if main.tokens else None
+            cost = (ledger.spent().further_tokens - tokens) / main.tokens if main.tokens else None
             evidence.stages.append(_stage(rule, finding, outcome, ledger.clock() - start, cost))
 
     verdict = verdict or conclude(policy, evidence)

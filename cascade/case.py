@@ -12,7 +12,7 @@ from ucbd.cascade.ledger import Ledger
 from ucbd.cascade.outcome import Action, SampleSet
 from ucbd.cascade.scope import IN_SCOPE, Scope
 from ucbd.models.engine import Engine
-from ucbd.models.generation import EncodedPrompt, Generation, GenerationOptions
+from ucbd.models.generation import EncodedPrompt, Generation, GenerationOptions, Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,7 @@ class Question:
     question in words, the last user's turn of a conversation, for evidence that reads meaning:
     ``prompt`` holds only what the model reads. Empty when there is none. ``asked_at`` is when it
     was asked, None when that is not known. ``evidence`` are documents that came with it.
+    ``conversation`` is what ``prompt`` was encoded from, for a call that goes on from there.
     """
 
     prompt: EncodedPrompt
@@ -34,6 +35,7 @@ class Question:
     text: str = ""
     asked_at: datetime | None = None
     evidence: tuple[str, ...] = ()
+    conversation: tuple[Message, ...] = ()
 
 
 T = TypeVar("T")

@@ -23,6 +23,7 @@ class Ledger:
         self.clock = clock
         self._main_tokens = 0
         self._sampled_tokens = 0
+        self._judged_tokens = 0
         self._engine_calls = 0
         self._waited = 0.0
 
@@ -48,11 +49,17 @@ class Ledger:
         self._sampled_tokens += generation.tokens
         self._engine_calls += 1
 
+    def record_judgement(self) -> None:
+        """Enter one token in which the model judged an answer."""
+        self._judged_tokens += 1
+        self._engine_calls += 1
+
     def spent(self) -> Spent:
         """The account so far."""
         return Spent(
             main_tokens=self._main_tokens,
             sampled_tokens=self._sampled_tokens,
+            judged_tokens=self._judged_tokens,
             engine_calls=self._engine_calls,
             waited=self._waited,
         )

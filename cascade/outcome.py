@@ -99,19 +99,28 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What a request cost. ``waited`` is the wall time spent waiting for engine and models."""
+    """What a request cost, in generated tokens: of the answer, of samples, of judging the answer.
+
+    ``waited`` is the wall time spent waiting for engine and models, in seconds.
+    """
 
     main_tokens: int
     sampled_tokens: int
+    judged_tokens: int
     engine_calls: int
     waited: float
+
+    @property
+    def further_tokens(self) -> int:
+        """All but the main answer's."""
+        return self.sampled_tokens + self.judged_tokens
 
     @property
     def relative_cost(self) -> float | None:
         """All generated tokens ÷ those of the main answer; None when that has none."""
         if not self.main_tokens:
             return None
-        return (self.main_tokens + self.sampled_tokens) / self.main_tokens
+        return (self.main_tokens + self.further_tokens) / self.main_tokens
 
 
 @dataclass(frozen=True, slots=True)

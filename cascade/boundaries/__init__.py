@@ -4,6 +4,7 @@ from ucbd.cascade.boundaries.fluency import Fluency
 from ucbd.cascade.boundaries.freshness import Freshness
 from ucbd.cascade.boundaries.grounding import Grounding
 from ucbd.cascade.boundaries.sampling import Sampling
+from ucbd.cascade.boundaries.self_assessment import SelfAssessment
 
-BOUNDARIES = (Freshness, Fluency, Sampling, Grounding)
+BOUNDARIES = (Freshness, Fluency, SelfAssessment, Sampling, Grounding)
 STAGE_NAMES = tuple(boundary.name for boundary in BOUNDARIES)

@@ -4,6 +4,7 @@ Speaks the ``Engine`` protocol over one record: the main answer is the recorded 
 next recorded one. Generates nothing; what was not recorded is ``Missing``.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from itertools import cycle
@@ -69,6 +70,7 @@ async def _outcome(
         text=record.prompt,
         asked_at=record.asked_at,
         evidence=tuple(record.evidence or ()),
+        conversation=(Message("user", record.prompt),),
     )
     engine = RecordedEngine(record, record.answer)
     return await answer(
@@ -119,8 +121,15 @@ class RecordedEngine:
         return _generation(sample, Missing("not asked for"))
 
     async def next_token(self, prompt: EncodedPrompt, top: int) -> Mapping[str, float]:
-        """Raises ``EngineUnavailable``: no record holds it."""
-        raise EngineUnavailable("a record holds no next token")
+        """True and False as the record's P(True) has them, the only next tokens it can hold.
+
+        Raises ``EngineUnavailable`` without one.
+        """
+        believed = self._main.p_true
+        if believed is None:
+            raise EngineUnavailable("the record has no P(True)")
+        shares = {"True": believed, "False": 1 - believed}
+        return {word: math.log(share) for word, share in shares.items() if share}
 
     async def alive(self) -> bool:
         """A recording always answers."""

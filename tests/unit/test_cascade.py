@@ -37,6 +37,7 @@ async def ask(
     *,
     text="where",
     evidence=(),
+    conversation=(),
     boundaries=None,
     samples=10,
     explain=False,
@@ -56,6 +57,7 @@ async def ask(
         explain=explain,
         text=text,
         evidence=evidence,
+        conversation=conversation,
     )
     used = boundaries or (Fluency(), Sampling({clusterer.name: clusterer}))
     outcome = await answer(
