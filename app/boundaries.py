@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 
 from ucbd.app.retriever import HttpRetriever
-from ucbd.app.settings import Settings
+from ucbd.app.settings import Settings, SettingsInvalid
+from ucbd.cascade.boundaries.density import Density
 from ucbd.cascade.boundaries.fluency import Fluency
 from ucbd.cascade.boundaries.freshness import Domain, Freshness
 from ucbd.cascade.boundaries.grounding import Grounding
@@ -12,6 +13,8 @@ from ucbd.cascade.boundaries.self_assessment import SelfAssessment
 from ucbd.cascade.case import Boundary
 from ucbd.cascade.clustering.clusterer import Clusterer
 from ucbd.cascade.support import Entailment, Support, Wording
+from ucbd.models.embedder import Embedder
+from ucbd.models.neighbours import read_index
 from ucbd.models.nli import NliModel
 from ucbd.models.reference import EMBEDDED, KNOWLEDGE_CUTOFF
 
@@ -21,15 +24,21 @@ def made_boundaries(
     clusterers: Mapping[str, Clusterer],
     model: str | None,
     nli: NliModel | None = None,
+    embedder: Embedder | None = None,
 ) -> dict[str, Boundary]:
     """Every boundary by its name, for answers of ``model``; None where nobody tells whose.
 
-    ``nli`` holds answers against evidence; without one their words are compared.
+    ``nli`` holds answers against evidence; without one their words are compared. ``embedder`` is
+    for the reference index. Raises ``IndexUnusable`` for one that cannot be used.
     """
+    index = read_index(settings.reference_index) if settings.reference_index else None
+    if index and embedder is None:
+        raise SettingsInvalid("reference_index: needs the extra 'embedding'")
     support: Support = Entailment(nli) if nli else Wording()
     retriever = HttpRetriever(settings.retriever) if settings.retriever else None
     made: list[Boundary] = [
         Freshness(_domains(settings, model)),
+        Density(embedder, index),
         Fluency(),
         SelfAssessment(),
         Grounding(support, retriever),

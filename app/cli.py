@@ -31,6 +31,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_evaluate(commands)
     _add_replay(commands)
     _add_questions(commands)
+    _add_index(commands)
     return parser
 
 
@@ -123,6 +124,18 @@ def _add_questions(commands: Any) -> None:
     questions.set_defaults(run=_questions)
 
 
+def _add_index(commands: Any) -> None:
+    index = commands.add_parser(
+        "index",
+        help="make a reference index of questions, for the stage `density`",
+        description="Embed the prompts of a question file (.jsonl or .jsonl.gz) that a model is "
+        "known to serve well.",
+    )
+    index.add_argument("questions", type=Path, metavar="QUESTIONS.jsonl")
+    index.add_argument("--out", type=Path, required=True, metavar="DIR")
+    index.set_defaults(run=_index)
+
+
 def _whole(least: int, most: int | None = None) -> Callable[[str], int]:
     """The type of a whole number within bounds."""
 
@@ -171,6 +184,12 @@ def _questions(options: argparse.Namespace) -> int:
     from ucbd.app.evaluate import questions
 
     return questions(options)
+
+
+def _index(options: argparse.Namespace) -> int:
+    from ucbd.app.index import index
+
+    return index(options)
 
 
 if __name__ == "__main__":

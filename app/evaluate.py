@@ -40,6 +40,7 @@ from ucbd.cascade.evaluation.report import report
 from ucbd.cascade.evaluation.score import ScoredRecord, score
 from ucbd.cascade.policy import Policy
 from ucbd.models.datasets import write_dataset
+from ucbd.models.embedder import MiniLM
 from ucbd.models.errors import GatewayError, InvalidRequest
 from ucbd.models.model_files import check_model_folder
 from ucbd.models.reference import EMBEDDED
@@ -150,7 +151,8 @@ class _Judge:
                 f"which is not among {', '.join(self._clusterers)}"
             )
         nli = nli_model(settings) if settings.nli or model in EMBEDDED else None
-        self._boundaries = made_boundaries(settings, self._clusterers, model, nli)
+        embedder = MiniLM() if settings.reference_index and MiniLM.installed() else None
+        self._boundaries = made_boundaries(settings, self._clusterers, model, nli, embedder)
 
     def _default(self, preferred: str) -> str:
         """The settings' clusterer where it is one of those used, else the first of them."""

@@ -1,6 +1,7 @@
 """``python -m ucbd.app.judged_pairs FILE``: every clusterer on pairs of answers people judged.
 
 Prints a table of recall, wrong merges and precision with 95 % intervals, at several thresholds.
+With ``--samples``, on an embedded model's samples and judged by its world, as they are served.
 Knows which clusterers there are; counts nothing itself.
 """
 
@@ -19,7 +20,15 @@ from ucbd.cascade.clustering.exact import Exact
 from ucbd.cascade.clustering.guarded import Guarded
 from ucbd.cascade.clustering.jaccard import Jaccard
 from ucbd.cascade.clustering.nli import Nli
-from ucbd.cascade.evaluation.judged_pairs import JudgedPair, Merges, merges, read_pairs
+from ucbd.cascade.clustering.oracle import Oracle
+from ucbd.cascade.evaluation.judged_pairs import (
+    JudgedPair,
+    Merges,
+    merges,
+    merges_of_samples,
+    read_pairs,
+    read_samples,
+)
 from ucbd.cascade.evaluation.rates import Rate
 from ucbd.models.embedder import Embedder, MiniLM, Remembered
 from ucbd.models.errors import GatewayError
@@ -34,16 +43,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Command line; 2 for a file that cannot be used."""
     parser = argparse.ArgumentParser(description="Clusterers on answers that people judged.")
     parser.add_argument("file", type=Path, help='lines of {"question", "answers": [{"text", …}]}')
+    parser.add_argument(
+        "--samples", action="store_true", help="the file holds an embedded model's records"
+    )
     parser.add_argument("--nli", help="also by this NLI model: a folder or a name (slow)")
     options = parser.parse_args(arguments)
     try:
-        pairs = read_pairs(options.file)
         nli = CrossEncoder(options.nli) if options.nli else None
-        asyncio.run(_table(pairs, nli))
+        if options.samples:
+            asyncio.run(_table_of_samples(read_samples(options.file), nli))
+        else:
+            asyncio.run(_table(read_pairs(options.file), nli))
     except (GatewayError, OSError) as error:
         print(f"judged_pairs: {error}", file=sys.stderr)
         return 2
     return 0
+
+
+async def _table_of_samples(
+    questions: Sequence[tuple[str, tuple[str, ...]]], nli: CrossEncoder | None
+) -> None:
+    print("| clusterer | same value, merged | other value, merged | precision |\n|---|---|---|---|")
+    embedder = Remembered(MiniLM()) if MiniLM.installed() else None
+    served: list[Clusterer] = [Exact(), Jaccard(), Guarded(Combined())]
+    served += [Embedding(embedder)] if embedder else []
+    served += [Nli(nli)] if nli else []
+    for clusterer in served:
+        with tqdm(total=len(questions), desc=str(clusterer), disable=None, leave=False) as bar:
+            found = await merges_of_samples(clusterer, Oracle(), questions, bar.update)
+        print(row(clusterer, found), flush=True)
 
 
 async def _table(pairs: Sequence[JudgedPair], nli: CrossEncoder | None) -> None:

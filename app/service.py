@@ -81,7 +81,9 @@ def build_service(settings: Settings, engine: SupervisedEngine) -> Service:
         model=model,
         engine=engine,
         clusterers=clusterers,
-        boundaries=made_boundaries(settings, clusterers.by_name, settings.model, clusterers.nli),
+        boundaries=made_boundaries(
+            settings, clusterers.by_name, settings.model, clusterers.nli, clusterers.embedder
+        ),
         policies=policies,
         default_policy=default,
         registry=registry,

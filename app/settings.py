@@ -55,6 +55,9 @@ class Settings(BaseModel):
         description="Model of the clusterer `nli` and of grounding: a folder, a name in the local "
         "Hugging Face cache, or `reference-nli`, the default where the model is an embedded one.",
     )
+    reference_index: Path | None = Field(
+        None, description="Folder that `ucbd index` wrote, for the stage `density`."
+    )
     retriever: Annotated[str, Field(pattern=r"^https?://[^\s/]+")] | None = Field(
         None,
         description="Where evidence comes from when a request brings none: a URL that answers "

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ucbd.cascade.clustering.clusterer import Clusterer
 from ucbd.cascade.evaluation.rates import Rate
-from ucbd.cascade.evaluation.records import RecordsUnreadable, numbered_lines, parsed
+from ucbd.cascade.evaluation.records import RecordsUnreadable, numbered_lines, parsed, read_records
 
 _AT_ONCE = 64  # pairs; their texts share forward passes
 
@@ -90,6 +90,40 @@ async def merges(
         return Rate(sum(of_kind), len(of_kind))
 
     return Merges(rate(True), rate(False))
+
+
+def read_samples(path: Path) -> list[tuple[str, tuple[str, ...]]]:
+    """Questions with their non-empty samples, of records. Raises ``RecordsUnreadable``."""
+    found = [
+        (record.prompt, texts)
+        for record in read_records(path)
+        if len(texts := tuple(s.text for s in record.samples or () if s.text.strip())) > 1
+    ]
+    if not found:
+        raise RecordsUnreadable(f"{path}: holds no record with two samples")
+    return found
+
+
+async def merges_of_samples(
+    clusterer: Clusterer,
+    oracle: Clusterer,
+    questions: Sequence[tuple[str, Sequence[str]]],
+    told: Callable[[], object] = lambda: None,
+) -> Merges:
+    """Cluster all samples of each question, and count the pairs of samples it put together.
+
+    ``oracle`` tells which mean the same.
+    """
+    hits, of_kind = {True: 0, False: 0}, {True: 0, False: 0}
+    for question, texts in questions:
+        values = (await oracle.cluster("", texts, question=question)).labels
+        labels = (await clusterer.cluster("", texts, question=question)).labels
+        told()
+        for i, j in combinations(range(len(texts)), 2):
+            same = values[i] == values[j]
+            of_kind[same] += 1
+            hits[same] += labels[i] == labels[j]
+    return Merges(Rate(hits[True], of_kind[True]), Rate(hits[False], of_kind[False]))
 
 
 def _pairs(question: JudgedQuestion) -> Iterator[JudgedPair]:

@@ -7,7 +7,13 @@ import pytest
 
 from ucbd.app.judged_pairs import main
 from ucbd.cascade.clustering.exact import Exact
-from ucbd.cascade.evaluation.judged_pairs import JudgedPair, merges, read_pairs
+from ucbd.cascade.evaluation.judged_pairs import (
+    JudgedPair,
+    merges,
+    merges_of_samples,
+    read_pairs,
+    read_samples,
+)
 from ucbd.cascade.evaluation.rates import Rate
 from ucbd.cascade.evaluation.records import RecordsUnreadable
 
@@ -81,3 +87,24 @@ def test_the_command_prints_a_row_for_each_clusterer(tmp_path, capsys, monkeypat
     combined = next(row for row in rows if "combined(threshold=0.65)" in row)
     assert "100.0% (20.7% … 100.0%; 1 of 1)" in combined
     assert "0.0% (0.0% … 65.8%; 0 of 2)" in combined
+
+
+async def test_pairs_of_samples_are_judged_by_the_world(tmp_path):
+    """Three assert a parrot, one a cat: 3 pairs are the same, 3 are not; two strings are equal."""
+    texts = ("A parrot.", "A parrot.", "It is a parrot.", "A cat.", " ")
+    record = {"id": "1", "prompt": "Which pet?", "samples": [{"text": text} for text in texts]}
+    questions = read_samples(written(tmp_path, record))
+    assert questions == [("Which pet?", texts[:4])]
+
+    class Animals(Exact):
+        async def cluster(self, answer, samples, *, question=""):
+            animals = [text.split()[-1] for text in samples]
+            return await super().cluster(answer, animals, question=question)
+
+    found = await merges_of_samples(Exact(), Animals(), questions)
+    assert (found.recall, found.wrong) == (Rate(1, 3), Rate(0, 3))
+
+
+def test_records_without_samples_are_refused(tmp_path):
+    with pytest.raises(RecordsUnreadable, match="no record with two samples"):
+        read_samples(written(tmp_path, {"id": "1", "prompt": "Which pet?"}))

@@ -60,7 +60,7 @@ def test_a_folders_policies_come_by_stem_and_win_over_shipped_ones(tmp_path):
         (GOOD | {"treshold": 0.1}, "treshold: Extra inputs are not permitted"),
         (GOOD | {"threshold": 1.5}, "threshold: Input should be less than or equal to 1"),
         (GOOD | {"stages": []}, "stages: Tuple should have at least 1 item"),
-        (GOOD | {"stages": [{"stage": "density"}]}, "unknown stage 'density'"),
+        (GOOD | {"stages": [{"stage": "divination"}]}, "unknown stage 'divination'"),
         (GOOD | {"stages": [{"stage": "fluency"}] * 2}, "each stage may stand once"),
         (
             GOOD | {"stages": [{"stage": "fluency", "accept": 0.5, "high": 0.5}]},
