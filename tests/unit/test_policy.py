@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.unit.test_cascade import ask
 from ucbd.cascade.policy import Policy, PolicyUnreadable, read_policies, read_policy
+from ucbd.models.scripted import Script
 
 GOOD = {
     "schema": 1,
@@ -81,3 +83,16 @@ def test_a_missing_file_or_folder_is_named(tmp_path):
         read_policy(tmp_path / "gone.json")
     with pytest.raises(PolicyUnreadable, match="gone: not a folder"):
         read_policies(tmp_path / "gone")
+
+
+async def test_the_papers_policy_pays_for_every_stage_of_an_answer():
+    """One-sided: however certain and unanimous, all ten samples are drawn."""
+    script = Script(answer="Tarn it is", entropies=(0.01,), samples=("Tarn it is",))
+    outcome, engine = await ask(script, rules=read_policies(None)["paper"])
+    assert outcome.decision == "answer"
+    assert len(engine.calls) == 11
+
+
+async def test_the_papers_policy_ends_early_only_when_uncertain():
+    outcome, engine = await ask(Script(entropies=(0.9,)), rules=read_policies(None)["paper"])
+    assert (outcome.boundary, len(engine.calls)) == ("fluency", 1)
