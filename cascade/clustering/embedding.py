@@ -19,18 +19,18 @@ class Embedding:
     name = "embedding"
 
     def __init__(self, embedder: Embedder, threshold: float = 0.85) -> None:
-        self._embedder = embedder
+        self.embedder = embedder
         self._threshold = threshold
 
     def __str__(self) -> str:
-        return f"embedding({self._embedder.name},threshold={self._threshold:g})"
+        return f"embedding({self.embedder.name},threshold={self._threshold:g})"
 
     async def cluster(
         self, answer: str, samples: Sequence[str], *, question: str = ""
     ) -> Clustering:
         """See ``Clusterer``. Equal texts are embedded once."""
         unique = list(dict.fromkeys((answer, *samples)))
-        vectors = dict(zip(unique, await self._embedder.embed(unique), strict=True))
+        vectors = dict(zip(unique, await self.embedder.embed(unique), strict=True))
         matrix = np.stack([vectors[text] for text in samples])
         labels = average_linkage(matrix @ matrix.T, self._threshold)
         if not answer:

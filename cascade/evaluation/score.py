@@ -6,13 +6,17 @@ cannot be computed is None, never 0. Knows nothing of right and wrong.
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 from pydantic import BaseModel, Field
 
+from ucbd.cascade import scores
 from ucbd.cascade.clustering.clusterer import Clusterer
+from ucbd.cascade.clustering.embedding import Embedding
 from ucbd.cascade.entropy import EntropySummary, discrete_semantic_entropy, summarise
 from ucbd.cascade.evaluation.recorded import CASCADE, generated_tokens, recorded_entropies
 from ucbd.cascade.evaluation.records import Record
 from ucbd.cascade.reasoning import final_answer
+from ucbd.models.embedder import Embedder
 from ucbd.models.generation import Missing
 
 SEMANTIC_ENTROPY = "semantic_entropy"
@@ -83,21 +87,26 @@ async def score(
             if not texts:
                 clusters[name] = _described((), clusterer, keep_reasoning)
                 continue
-            found = await clusterer.cluster(answer, texts, question=record.prompt)
-            clusters[name] = _described(found.labels, clusterer, keep_reasoning)
+            clustering = await clusterer.cluster(answer, texts, question=record.prompt)
+            clusters[name] = _described(clustering.labels, clusterer, keep_reasoning)
             if name == default and record.answer and len(texts) > 1:
-                disagreement = _disagreement(found.labels, found.answer)
-    scores: dict[str, float | None] = dict.fromkeys(SIGNALS)
-    scores |= _from_answer(record, answer)
+                disagreement = _disagreement(clustering.labels, clustering.answer)
+    found: dict[str, float | None] = dict.fromkeys(SIGNALS)
+    found |= _from_answer(record, answer)
     for name in clusterers:
-        scores[f"{SEMANTIC_ENTROPY}:{name}"] = (
+        found[f"{SEMANTIC_ENTROPY}:{name}"] = (
             clusters[name].semantic_entropy if name in clusters else None
         )
-    scores[SEMANTIC_ENTROPY] = scores.get(f"{SEMANTIC_ENTROPY}:{default}")
-    scores["disagreement"] = disagreement
-    scores[CASCADE] = _brought(record)
+    found |= _from_likelihoods(record, clusters, keep_reasoning)
+    embedding = clusterers.get(Embedding.name)
+    if isinstance(embedding, Embedding) and len(texts) > 1:
+        labels = clusters[Embedding.name].labels
+        found |= await _from_embeddings(embedding.embedder, answer, texts, labels)
+    found[SEMANTIC_ENTROPY] = found.get(f"{SEMANTIC_ENTROPY}:{default}")
+    found["disagreement"] = disagreement
+    found[CASCADE] = _brought(record)
     return ScoredRecord.model_validate(
-        record.model_dump(exclude_unset=True) | {"scores": scores, "clusters": clusters}
+        record.model_dump(exclude_unset=True) | {"scores": found, "clusters": clusters}
     )
 
 
@@ -127,6 +136,45 @@ def _from_answer(record: Record, text: str) -> dict[str, float | None]:
             found["mean_token_entropy(lower)"] = summary.lower
     if record.answer.p_true is not None:
         found["p_true"] = 1 - record.answer.p_true
+    return found
+
+
+def _from_likelihoods(
+    record: Record, clusters: Mapping[str, Clusters], keep_reasoning: bool
+) -> dict[str, float | None]:
+    """The signals of log-probabilities, for those that the record holds."""
+    found: dict[str, float | None] = {}
+    if record.answer and (logprobs := record.answer.token_logprobs):
+        found["perplexity"] = scores.perplexity(logprobs)
+        found["negative_log_probability"] = scores.mean_negative_log_probability(logprobs)
+        found["least_likely_token"] = scores.least_likely_token(logprobs)
+    rows = record.answer.top_logprobs if record.answer else None
+    if rows and all(len(row) == record.vocab_size for row in rows):
+        found["self_certainty"] = scores.self_certainty(rows)
+    usable = [s for s in record.samples or () if _final(s.text, keep_reasoning)]
+    drawn = [sample.token_logprobs for sample in usable if sample.token_logprobs]
+    if len(drawn) < 2 or len(drawn) < len(usable):
+        return found
+    found["predictive_entropy"] = scores.predictive_entropy(drawn)
+    means = [-scores.mean_negative_log_probability(one) for one in drawn]
+    for name, clustered in clusters.items():
+        weighted = scores.weighted_semantic_entropy(means, clustered.labels)
+        found[f"weighted_{SEMANTIC_ENTROPY}:{name}"] = weighted
+    return found
+
+
+async def _from_embeddings(
+    embedder: Embedder, answer: str, texts: Sequence[str], labels: Sequence[int]
+) -> dict[str, float | None]:
+    """The signals of cosines between samples, and between the answer and them."""
+    unique = list(dict.fromkeys((answer, *texts)))
+    vectors = dict(zip(unique, await embedder.embed(unique), strict=True))
+    matrix = np.stack([vectors[text] for text in texts])
+    found: dict[str, float | None] = {"sindex": scores.sindex(matrix @ matrix.T, labels)}
+    if answer:
+        found["selfcheck:embedding"] = scores.selfcheck(
+            [float(c) for c in matrix @ vectors[answer]]
+        )
     return found
 
 
@@ -163,6 +211,6 @@ def _described(labels: Sequence[int], clusterer: Clusterer, keep_reasoning: bool
 
 def _brought(record: Record) -> float | None:
     """The cascade's own score, when whoever ran it wrote it down."""
-    scores = (record.model_extra or {}).get("scores") or getattr(record, "scores", None) or {}
-    value = scores.get(CASCADE) if isinstance(scores, Mapping) else None
+    brought = (record.model_extra or {}).get("scores") or getattr(record, "scores", None) or {}
+    value = brought.get(CASCADE) if isinstance(brought, Mapping) else None
     return float(value) if isinstance(value, int | float) else None

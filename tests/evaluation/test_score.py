@@ -4,11 +4,13 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from ucbd.cascade.clustering.embedding import Embedding
 from ucbd.cascade.clustering.exact import Exact
 from ucbd.cascade.clustering.jaccard import Jaccard
-from ucbd.cascade.evaluation.records import Record, read_records
+from ucbd.cascade.evaluation.records import Answer, Record, Sample, read_records
 from ucbd.cascade.evaluation.report import report
 from ucbd.cascade.evaluation.score import SIGNALS, Clusters, ScoredRecord, score
 
@@ -208,3 +210,59 @@ async def test_fewer_samples_make_more_single_clusters_on_a_real_model():
         assert rates["n"] == 500
         single[n] = rates["single"]
     assert single == {3: 125, 5: 72, 10: 27, 20: 7}
+
+
+async def test_log_probabilities_that_were_recorded_become_scores():
+    """ln 1/2 and ln 1/8: perplexity 4. Samples of one token, .6 and .2 likely, in two clusters."""
+    record = Record(
+        id="1",
+        prompt="Where?",
+        answer=Answer(text="Tarn it is", token_logprobs=[math.log(0.5), math.log(0.125)]),
+        samples=[
+            Sample(text="Tarn", token_logprobs=[math.log(0.6)]),
+            Sample(text="Holm", token_logprobs=[math.log(0.2)]),
+        ],
+    )
+    found = (await score(record, {"exact": Exact()}, "exact")).scores
+    assert found["perplexity"] == pytest.approx(4)
+    assert found["negative_log_probability"] == pytest.approx(math.log(4))
+    assert found["least_likely_token"] == pytest.approx(0.875)
+    assert found["predictive_entropy"] == pytest.approx(-(math.log(0.6) + math.log(0.2)) / 2)
+    expected = -(0.75 * math.log(0.75) + 0.25 * math.log(0.25))
+    assert found["weighted_semantic_entropy:exact"] == pytest.approx(expected)
+
+
+async def test_a_sample_without_log_probabilities_leaves_no_score_of_all_of_them():
+    samples = [Sample(text="Tarn", token_logprobs=[-1.0]), Sample(text="Holm")]
+    record = Record(id="1", prompt="Where?", answer=Answer(text="Tarn"), samples=samples)
+    found = (await score(record, {"exact": Exact()}, "exact")).scores
+    assert (
+        not {"perplexity", "predictive_entropy", "weighted_semantic_entropy:exact"} & found.keys()
+    )
+
+
+async def test_the_whole_vocabularys_log_probabilities_give_self_certainty():
+    row = [math.log(0.7), math.log(0.2), math.log(0.1)]
+    answer = Answer(text="Tarn", top_logprobs=[row])
+    whole = Record(id="1", prompt="Where?", answer=answer, vocab_size=3)
+    assert (await score(whole, {}, "exact")).scores["self_certainty"] == pytest.approx(-0.324287)
+    part = Record(id="1", prompt="Where?", answer=answer, vocab_size=4)
+    assert "self_certainty" not in (await score(part, {}, "exact")).scores
+
+
+async def test_embeddings_give_sindex_and_selfcheck():
+    """Two samples at a cosine of .6 in one cluster; the answer is the first of them."""
+
+    class Plane:
+        name = "plane"
+
+        async def embed(self, texts):
+            at = {"Tarn": (1.0, 0.0), "It is Tarn": (0.6, 0.8)}
+            return [np.array(at[text], dtype=np.float32) for text in texts]
+
+    samples = [Sample(text="Tarn"), Sample(text="It is Tarn")]
+    record = Record(id="1", prompt="Where?", answer=Answer(text="Tarn"), samples=samples)
+    clusterers = {"embedding": Embedding(Plane(), threshold=0.5)}
+    found = (await score(record, clusterers, "embedding")).scores
+    assert found["sindex"] == pytest.approx(-0.6 * math.log(0.6))
+    assert found["selfcheck:embedding"] == pytest.approx(1 - 1.6 / 2)
