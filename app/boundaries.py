@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from ucbd.app.retriever import HttpRetriever
 from ucbd.app.settings import Settings, SettingsInvalid
+from ucbd.cascade.boundaries.association import Association
 from ucbd.cascade.boundaries.density import Density
 from ucbd.cascade.boundaries.fluency import Fluency
 from ucbd.cascade.boundaries.freshness import Domain, Freshness
@@ -17,6 +18,7 @@ from ucbd.models.embedder import Embedder
 from ucbd.models.neighbours import read_index
 from ucbd.models.nli import NliModel
 from ucbd.models.reference import EMBEDDED, KNOWLEDGE_CUTOFF
+from ucbd.models.triples import read_triples
 
 
 def made_boundaries(
@@ -29,17 +31,20 @@ def made_boundaries(
     """Every boundary by its name, for answers of ``model``; None where nobody tells whose.
 
     ``nli`` holds answers against evidence; without one their words are compared. ``embedder`` is
-    for the reference index. Raises ``IndexUnusable`` for one that cannot be used.
+    for the reference index and for names. Raises ``IndexUnusable`` and ``TriplesUnreadable`` for
+    what cannot be used.
     """
     index = read_index(settings.reference_index) if settings.reference_index else None
     if index and embedder is None:
         raise SettingsInvalid("reference_index: needs the extra 'embedding'")
+    triples = read_triples(settings.triples) if settings.triples else None
     support: Support = Entailment(nli) if nli else Wording()
     retriever = HttpRetriever(settings.retriever) if settings.retriever else None
     made: list[Boundary] = [
         Freshness(_domains(settings, model)),
         Density(embedder, index),
         Fluency(),
+        Association(embedder, triples),
         SelfAssessment(),
         Grounding(support, retriever),
         Sampling(clusterers),

@@ -58,6 +58,10 @@ class Settings(BaseModel):
     reference_index: Path | None = Field(
         None, description="Folder that `ucbd index` wrote, for the stage `density`."
     )
+    triples: Path | None = Field(
+        None,
+        description="File of subject, relation, object between tabs, for the stage `association`.",
+    )
     retriever: Annotated[str, Field(pattern=r"^https?://[^\s/]+")] | None = Field(
         None,
         description="Where evidence comes from when a request brings none: a URL that answers "

@@ -1,5 +1,6 @@
 """The boundaries, one file each, in the order of what they cost."""
 
+from ucbd.cascade.boundaries.association import Association
 from ucbd.cascade.boundaries.density import Density
 from ucbd.cascade.boundaries.fluency import Fluency
 from ucbd.cascade.boundaries.freshness import Freshness
@@ -7,5 +8,5 @@ from ucbd.cascade.boundaries.grounding import Grounding
 from ucbd.cascade.boundaries.sampling import Sampling
 from ucbd.cascade.boundaries.self_assessment import SelfAssessment
 
-BOUNDARIES = (Freshness, Density, Fluency, SelfAssessment, Sampling, Grounding)
+BOUNDARIES = (Freshness, Density, Fluency, Association, SelfAssessment, Sampling, Grounding)
 STAGE_NAMES = tuple(boundary.name for boundary in BOUNDARIES)
