@@ -18,6 +18,7 @@ from ucbd.models.reference.family import ARMS, DEFAULT_ARM, FACTS_ONLY
 from ucbd.models.reference.question_files import write_questions
 from ucbd.models.reference.world import make_world
 
+_TABLE = "run.json"  # written last: a run that has it is whole
 STAGES = ("base", "sft", DEFAULT_ARM)
 TEMPERATURES = (0.3, 0.7, 1.5)
 """Sampled at besides 1, for the three stages of the first seed."""
@@ -42,6 +43,12 @@ class Family:
     arms: tuple[str, ...]
     size: float = 1.0
     temperatures: tuple[float, ...] = ()
+
+    def runs(self) -> list[str]:
+        """The names of its tables."""
+        models = ["base", "sft", *self.arms]
+        swept = [stage for stage in models if stage in STAGES]
+        return models + [f"{stage}@T{t:g}" for stage in swept for t in self.temperatures]
 
     def folder(self, root: Path) -> Path:
         """Its folder below a root."""
@@ -83,7 +90,12 @@ def main() -> int:
 
 
 def run(family: Family, work: Path, runs: Path) -> None:
-    """Train a family and have each of its models answer the questions of its world."""
+    """Train a family and have each of its models answer the questions of its world.
+
+    Nothing when every table of it is there: tables are kept, weights need not be.
+    """
+    if all((family.folder(runs) / name / _TABLE).is_file() for name in family.runs()):
+        return
     folder = family.folder(work)
     _python("ucbd.models.reference.family", "--out", folder / "models", "--seed", family.seed,
             *family.training, "--arms", *family.arms)  # fmt: skip
@@ -104,7 +116,7 @@ def observe(
     model: Path, questions: Sequence[Path], answers: Path, run_folder: Path, temperature: float
 ) -> None:
     """Ask a model every question, and keep the table of what it said; nothing if that is there."""
-    if (run_folder / "run.json").is_file():
+    if (run_folder / _TABLE).is_file():
         return
     _python("ucbd.app.cli", "evaluate", *questions, "--model", model, "--out", answers,
             "--clusterers", "jaccard,embedding,exact,oracle",
