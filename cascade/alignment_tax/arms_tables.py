@@ -26,7 +26,7 @@ from ucbd.cascade.alignment_tax.runs import ARMS, DEFAULT_ARM, FACTS, PREFERENCE
 from ucbd.cascade.alignment_tax.stages import named
 from ucbd.cascade.alignment_tax.sweeps import swept
 
-SHOWN = (VALUE, FORM, "jaccard", "embedding")
+SHOWN = (VALUE, FORM, "jaccard", "embedding", "combined")
 LENGTHS = (VALUE, "jaccard", "embedding")
 
 

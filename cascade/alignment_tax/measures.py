@@ -17,8 +17,8 @@ from ucbd.cascade.evaluation.ranking import auroc_interval
 from ucbd.cascade.evaluation.rates import wilson
 
 ORACLE = "oracle"
-CLUSTERERS = ("oracle", "exact", "jaccard", "embedding", "nli")
-"""By value, by form, and by the paper's three; others come after them, in alphabetical order."""
+CLUSTERERS = ("oracle", "exact", "jaccard", "embedding", "nli", "combined")
+"""By value, by form, by the paper's three, by the gateway's own; others after, by alphabet."""
 
 PREFIXES = ("oracle", "exact")
 """Clusterers that compare two answers by themselves: labels of the first n samples are theirs."""
@@ -33,6 +33,7 @@ SIGNALS = (
     "semantic_entropy:jaccard",
     "semantic_entropy:embedding",
     "semantic_entropy:nli",
+    "semantic_entropy:combined",
     "disagreement",
     "cascade",
 )

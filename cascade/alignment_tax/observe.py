@@ -35,10 +35,15 @@ from ucbd.cascade.alignment_tax.variants import (
     second_variants,
     variants,
 )
+from ucbd.cascade.clustering.clusterer import Clusterer
+from ucbd.cascade.clustering.combined import Combined
 from ucbd.cascade.clustering.embedding import Embedding
+from ucbd.cascade.clustering.guarded import Guarded
+from ucbd.cascade.clustering.nli import Nli
 from ucbd.cascade.evaluation.records import read_records
 from ucbd.models.embedder import Embedder, MiniLM, Remembered, UniversalSentenceEncoder
 from ucbd.models.errors import GatewayError
+from ucbd.models.nli import EMBEDDED_NLI, CrossEncoder
 
 DERIVED = "semantic_entropy"
 """Scores that follow from the labels and are not kept."""
@@ -52,12 +57,14 @@ async def observe(
     records: Sequence[Mapping[str, Any]],
     embedder: Embedder | None = None,
     second: Embedder | None = None,
+    others: Sequence[Clusterer] = (),
 ) -> Observations:
     """One row per record, in the records' order.
 
     The signals are the records' own ``scores``; nothing is scored anew. ``embedder`` makes the
-    counts by the thresholds of ``embedding``, ``second`` another clusterer and its counts. What is
-    clustered anew is so for facts only: the page asks no more, and embedding is slow.
+    counts by the thresholds of ``embedding``, ``second`` another clusterer and its counts,
+    ``others`` clusterers that the records do not bring. What is clustered anew is so for facts
+    only: the page asks no more, and embedding is slow.
     """
     texts = [text for record in records if _is_fact(record) for text in _samples(record)]
     first, other = [Remembered(e) if e else None for e in (embedder, second)]
@@ -86,7 +93,8 @@ async def observe(
         },
         {name: np.array([row[name] for row in rows]) for name in (rows[0] if rows else ())},
         {name: tuple(_labels(record, name) for record in records) for name in clusterers}
-        | ({second_name(other): await _clustered(records, other)} if other else {}),
+        | ({second_name(other): await _clustered(records, Embedding(other))} if other else {})
+        | {clusterer.name: await _clustered(records, clusterer) for clusterer in others},
     )
 
 
@@ -122,7 +130,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--embed",
         action=argparse.BooleanOptionalAction,
-        help="thresholds of embedding, and a second embedder; slow "
+        help="thresholds of embedding, a second embedder, and nli; slow "
         "(default: for base, sft and dpo of the default family at its own temperature)",
     )
     options = parser.parse_args(arguments)
@@ -150,9 +158,12 @@ def make(
         info |= _of_weights(weights)
         if whole and stage in TEMPERED:
             info["tempered_entropy"] = _tempered(weights, records)
-    kinds = (MiniLM, UniversalSentenceEncoder)
-    embedders = [kind() if embed and kind.installed() else None for kind in kinds]
-    write(asyncio.run(observe(records, *embedders)), out)
+    first = MiniLM() if embed and MiniLM.installed() else None
+    second = UniversalSentenceEncoder() if embed and UniversalSentenceEncoder.installed() else None
+    others: list[Clusterer] = [Guarded(Combined())]
+    if embed and CrossEncoder.installed():
+        others.append(Nli(CrossEncoder(EMBEDDED_NLI)))
+    write(asyncio.run(observe(records, first, second, others)), out)
     partial = out / (INFO + ".partial")
     partial.write_text(json.dumps(info, indent=1, ensure_ascii=False) + "\n", "utf-8")
     os.replace(partial, out / INFO)
@@ -205,11 +216,16 @@ def _labels(record: Mapping[str, Any], clusterer: str) -> Labels:
 
 
 async def _clustered(
-    records: Sequence[Mapping[str, Any]], embedder: Embedder
+    records: Sequence[Mapping[str, Any]], clusterer: Clusterer
 ) -> tuple[Labels, ...]:
-    clusterer = Embedding(embedder)
-    samples = [_samples(record) if _is_fact(record) else [] for record in records]
-    return tuple([(await clusterer.cluster("", some)).labels if some else () for some in samples])
+    found: list[Labels] = []
+    for record in records:
+        samples = _samples(record) if _is_fact(record) else []
+        question = str(record.get("prompt") or "")
+        found.append(
+            (await clusterer.cluster("", samples, question=question)).labels if samples else ()
+        )
+    return tuple(found)
 
 
 def _or_nan(value: float | bool | None) -> float:

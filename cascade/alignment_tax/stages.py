@@ -31,6 +31,8 @@ NAMES = {
     "exact": "form (exact string)",
     "jaccard": "jaccard 0.4",
     "embedding": "embedding 0.85",
+    "nli": "nli 0.5",
+    "combined": "combined (the gateway's default)",
 }
 SHORT = {"base": "base", "sft": "SFT", "dpo": "DPO"}
 PAIRS = (("base", "sft"), ("sft", "dpo"), ("base", "dpo"))

@@ -13,6 +13,8 @@ from ucbd.cascade.alignment_tax import observe as command
 from ucbd.cascade.alignment_tax.observations import FILE, ObservationsUnreadable, read, write
 from ucbd.cascade.alignment_tax.observe import describe, observe
 from ucbd.cascade.alignment_tax.variants import column
+from ucbd.cascade.clustering.combined import Combined
+from ucbd.cascade.clustering.guarded import Guarded
 
 SAME = ["the cat sat down", "the cat sat down", "the cat sat up"]
 
@@ -88,6 +90,15 @@ async def test_a_second_embedder_is_a_clusterer_of_its_own() -> None:
     assert found.labels["embedding:compass"] == ((0, 1),)
     counts = [found.number(column("embedding:compass", t))[0] for t in (0.6, 0.7, 0.8)]
     assert counts == [1, 1, 2]
+
+
+async def test_clusterers_that_the_records_do_not_bring_see_facts_and_their_question() -> None:
+    # The guard: two years for one question are two clusters, the year it names itself is not.
+    asked = record("q1", ["in 1901", "in 1902", "in 1901"], True)
+    asked["prompt"] = "When was she born?"
+    other = record("q2", ["one", "one"], True) | {"kind": "arithmetic"}
+    found = await observe([asked, other], others=[Guarded(Combined())])
+    assert found.labels["combined"] == ((0, 1, 0), ())
 
 
 async def test_empty_samples_do_not_count() -> None:
