@@ -12,44 +12,38 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 
 from tqdm import tqdm
 
-from ucbd.app.boundaries import made_boundaries
 from ucbd.app.cli import EXIT_FAILED, EXIT_USAGE
-from ucbd.app.clusterers import evaluation_clusterers, nli_model
 from ucbd.app.engines import model_location, start_engine
-from ucbd.app.service import known_policies
-from ucbd.app.settings import Settings, SettingsInvalid, read_settings
-from ucbd.cascade.clustering.clusterer import Clusterer
+from ucbd.app.judge import Judge
+from ucbd.app.settings import Settings, read_settings
 from ucbd.cascade.evaluation.ask import Asking, ask_all
 from ucbd.cascade.evaluation.html import page
 from ucbd.cascade.evaluation.progress import add, begin
-from ucbd.cascade.evaluation.recorded import decided
 from ucbd.cascade.evaluation.records import (
     Record,
     RecordsUnreadable,
-    labelled,
     read_records,
     write_records,
 )
-from ucbd.cascade.evaluation.report import report
-from ucbd.cascade.evaluation.score import ScoredRecord, score
-from ucbd.cascade.policy import Policy
+from ucbd.cascade.evaluation.report import report_on
+from ucbd.cascade.evaluation.score import ScoredRecord
+from ucbd.cascade.evaluation.tally import Tally
 from ucbd.models.datasets import write_dataset
-from ucbd.models.embedder import MiniLM
 from ucbd.models.errors import GatewayError, InvalidRequest
 from ucbd.models.model_files import check_model_folder
-from ucbd.models.reference import EMBEDDED
 from ucbd.models.reference.question_files import write_questions
 
 ASKED = "asked.jsonl"
 """The answers of an evaluation as they came: what an interrupted one goes on from."""
 
-_SCORED_AT_ONCE = 64  # records; their texts share the forward passes of the clusterers' models
+_SCORED_AT_ONCE = 256  # records; their texts share the forward passes of the clusterers' models
 _SUFFIXES = {".json", ".safetensors", ".model", ".jinja", ".txt"}
 
 
@@ -57,8 +51,8 @@ def evaluate(options: argparse.Namespace) -> int:
     """Ask a real engine every question, and report; returns the exit code."""
     try:
         settings = _settings(options)
-        records = _unique(options.questions)[: options.limit]
-        judge = _Judge(options.clusterers, settings, settings.model, keep_reasoning=False)
+        records = list(_each(options.questions))[: options.limit]
+        judge = Judge(options.clusterers, settings, settings.model, keep_reasoning=False)
         location = model_location(settings.model)
         if Path(location).is_dir():
             check_model_folder(Path(location))
@@ -74,7 +68,7 @@ def evaluate(options: argparse.Namespace) -> int:
         if left:
             asyncio.run(_ask(left, settings, location, asking, options))
             asked = begin(options.out / ASKED, plan)
-        _write(options.out, [asked[record.id] for record in records], judge)
+        _write(options.out, [asked[record.id] for record in records], len(records), judge)
     except KeyboardInterrupt:
         done = len(begin(options.out / ASKED, plan))
         print(
@@ -92,22 +86,20 @@ def evaluate(options: argparse.Namespace) -> int:
 
 
 def replay(options: argparse.Namespace) -> int:
-    """Report on what was recorded, without an engine; returns the exit code."""
+    """Report on what was recorded, without an engine; returns the exit code.
+
+    Reads the records twice, first to find whatever is wrong with them, and keeps none.
+    """
     try:
         settings = _settings(options)
-        records = _unique(options.records)
-        if not any(record.answer or record.samples for record in records):
-            named = ", ".join(map(str, options.records))
-            raise RecordsUnreadable(
-                f"{named}: no record has an answer or samples; `ucbd evaluate` asks questions"
-            )
-        models = {record.model for record in records}
-        model = models.pop() if len(models) == 1 else None
-        judge = _Judge(options.clusterers, settings, model, keep_reasoning=options.keep_reasoning)
+        survey = _surveyed(options.records)
+        judge = Judge(
+            options.clusterers, settings, survey.model, keep_reasoning=options.keep_reasoning
+        )
     except (GatewayError, OSError) as error:
         return _refused("replay", error)
     try:
-        _write(options.out, records, judge)
+        _write(options.out, _each(options.records), survey.n, judge)
     except (GatewayError, OSError) as error:
         print(f"ucbd replay: {error}", file=sys.stderr)
         return EXIT_FAILED
@@ -126,56 +118,6 @@ def questions(options: argparse.Namespace) -> int:
         return _refused("questions", error)
     print(*written, sep="\n")
     return 0
-
-
-class _Judge:
-    """What makes scored records of answered ones: a policy and its boundaries, and clusterers."""
-
-    def __init__(
-        self,
-        names: Sequence[str] | None,
-        settings: Settings,
-        model: str | None,
-        *,
-        keep_reasoning: bool,
-    ) -> None:
-        policies, default = known_policies(settings)
-        self._policy: Policy = policies[default]
-        self._keep_reasoning = keep_reasoning
-        self._clusterers: Mapping[str, Clusterer] = evaluation_clusterers(names, settings)
-        self.default = self._default(settings.clusterer)
-        deciding = self._policy.clusterer or self.default
-        if deciding not in self._clusterers:
-            raise SettingsInvalid(
-                f"clusterers: the policy decides by {deciding!r}, "
-                f"which is not among {', '.join(self._clusterers)}"
-            )
-        nli = nli_model(settings) if settings.nli or model in EMBEDDED else None
-        embedder = MiniLM() if settings.reference_index and MiniLM.installed() else None
-        self._boundaries = made_boundaries(settings, self._clusterers, model, nli, embedder)
-
-    def _default(self, preferred: str) -> str:
-        """The settings' clusterer where it is one of those used, else the first of them."""
-        return preferred if preferred in self._clusterers else next(iter(self._clusterers))
-
-    async def scored(self, records: Sequence[Record]) -> list[ScoredRecord]:
-        """Every record labelled, decided and scored, in their order."""
-        room = asyncio.Semaphore(_SCORED_AT_ONCE)
-        with _progress("scored", len(records)) as bar:
-
-            async def one(record: Record) -> ScoredRecord:
-                async with room:
-                    found = await self._one(record)
-                bar.update()
-                return found
-
-            return list(await asyncio.gather(*(one(record) for record in records)))
-
-    async def _one(self, record: Record) -> ScoredRecord:
-        judged = await decided(labelled(record), self._policy, self._boundaries, self.default)
-        return await score(
-            judged, self._clusterers, self.default, keep_reasoning=self._keep_reasoning
-        )
 
 
 async def _ask(
@@ -204,15 +146,28 @@ async def _ask(
         await engine.close()
 
 
-def _write(out: Path, records: Sequence[Record], judge: _Judge) -> None:
-    """``records.jsonl``, ``report.json`` and ``report.html``, each whole or not at all."""
-    scored = asyncio.run(judge.scored(records))
-    found = report(scored, judge.default)
-    write_records(out / "records.jsonl", scored)
+def _write(out: Path, records: Iterable[Record], n: int, judge: Judge) -> None:
+    """``records.jsonl``, ``report.json`` and ``report.html``, each whole or not at all.
+
+    Of ``n`` records no more than some are in memory at once.
+    """
+    tally = Tally()
+
+    def scored() -> Iterator[ScoredRecord]:
+        waiting = iter(records)
+        with asyncio.Runner() as runner, _progress("scored", n) as bar:
+            while some := list(islice(waiting, _SCORED_AT_ONCE)):
+                for record in runner.run(judge.scored(some)):
+                    tally.add(record)
+                    yield record
+                bar.update(len(some))
+
+    write_records(out / "records.jsonl", scored())
+    found = report_on(tally, judge.default)
     _replace(out / "report.html", page(found))
     _replace(out / "report.json", json.dumps(found, indent=1, ensure_ascii=False) + "\n")
     told = f"{found['accuracy']:.1%} right of {found['n']}" if found["n"] else "none labelled"
-    print(f"{out / 'report.html'}: {len(records)} records, {told}")
+    print(f"{out / 'report.html'}: {tally.n} records, {told}")
 
 
 def _replace(path: Path, text: str) -> None:
@@ -230,16 +185,39 @@ def _settings(options: argparse.Namespace) -> Settings:
     return read_settings(None, flags)
 
 
-def _unique(paths: Iterable[Path]) -> list[Record]:
+@dataclass(frozen=True, slots=True)
+class _Survey:
+    """How many records there are, and whose; ``model`` None where they are of several."""
+
+    n: int
+    model: str | None
+
+
+def _surveyed(paths: Sequence[Path]) -> _Survey:
+    """Raises ``RecordsUnreadable`` as ``_each``, and where nothing was recorded."""
+    models: set[str | None] = set()
+    n, recorded = 0, False
+    for record in _each(paths):
+        n += 1
+        models.add(record.model)
+        recorded |= bool(record.answer or record.samples)
+    if not recorded:
+        named = ", ".join(map(str, paths))
+        raise RecordsUnreadable(
+            f"{named}: no record has an answer or samples; `ucbd evaluate` asks questions"
+        )
+    return _Survey(n, models.pop() if len(models) == 1 else None)
+
+
+def _each(paths: Iterable[Path]) -> Iterator[Record]:
     """The records of all files. Raises ``RecordsUnreadable``, also for an id in two of them."""
-    found: dict[str, tuple[Path, Record]] = {}
+    found: dict[str, Path] = {}
     for path in paths:
         for record in read_records(path):
             if record.id in found:
-                first = found[record.id][0]
-                raise RecordsUnreadable(f"{path}: id {record.id!r} is in {first} too")
-            found[record.id] = (path, record)
-    return [record for _, record in found.values()]
+                raise RecordsUnreadable(f"{path}: id {record.id!r} is in {found[record.id]} too")
+            found[record.id] = path
+            yield record
 
 
 def _plan(

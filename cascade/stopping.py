@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,8 +76,8 @@ class Outlook:
 class Foresight:
     """What a decision over ``planned`` samples will be, from the first of them.
 
-    ``decide`` tells the decision of a state of all ``planned`` samples. Raises ValueError when
-    ``planned`` is above ``LARGEST``.
+    ``decide`` tells the decision of a state of all ``planned`` samples; it is asked once for each.
+    Raises ValueError when ``planned`` is above ``LARGEST``.
     """
 
     def __init__(
@@ -85,31 +85,42 @@ class Foresight:
     ) -> None:
         if not 2 <= planned <= LARGEST:
             raise ValueError(f"from 2 to {LARGEST} samples can be foreseen, not {planned}")
-        self._levels = _levels(planned, served)
-        found = {state: decide(state) for state in self._levels[-1].states}
-        self._decisions = list(dict.fromkeys(found.values()))
-        last = np.array(
-            [
-                [
-                    *(decision == other for other in self._decisions),
-                    discrete_semantic_entropy(state.sizes),
-                    (state.own or 0) / planned,
-                ]
-                for state, decision in found.items()
-            ],
-            dtype=float,
-        )
-        values = [np.broadcast_to(last, (len(_STRENGTH), *last.shape))]
-        for level in reversed(self._levels[:-1]):
-            values.append(level.step(values[-1]))
-        self._values = values[::-1]
+        self._planned = planned
+        self._served = served
+        places: dict[Hashable, list[int]] = {}
+        for place, state in enumerate(_levels(planned, served)[-1].states):
+            places.setdefault(decide(state), []).append(place)
+        self._places = places
 
     def outlook(self, state: Drawn) -> Outlook:
         """What is to be expected after what was drawn."""
-        place = self._levels[state.samples].places[state]
-        means = (_posterior(state) @ self._values[state.samples][:, place]).tolist()
-        *chances, entropy, support = means
-        return Outlook(dict(zip(self._decisions, chances, strict=True)), entropy, support)
+        reach = _reach(state, self._planned, self._served)
+        entropies, supports = _last(self._planned, self._served)
+        return Outlook(
+            {decision: float(reach[places].sum()) for decision, places in self._places.items()},
+            float(reach @ entropies),
+            float(reach @ supports),
+        )
+
+
+@lru_cache(8)
+def _last(planned: int, served: bool) -> tuple[Array, Array]:
+    """Semantic entropy and support of every state of all ``planned`` samples."""
+    states = _levels(planned, served)[-1].states
+    entropies = [discrete_semantic_entropy(state.sizes) for state in states]
+    return np.array(entropies), np.array([(state.own or 0) / planned for state in states])
+
+
+@lru_cache(512)
+def _reach(state: Drawn, planned: int, served: bool) -> Array:
+    """How likely each state of all ``planned`` samples is after what was drawn: (states,)."""
+    levels = _levels(planned, served)
+    chances = np.zeros((len(_STRENGTH), len(levels[state.samples].states)))
+    chances[:, levels[state.samples].places[state]] = 1
+    for level, following in pairwise(levels[state.samples :]):
+        chances = level.step(chances, len(following.states))
+    reached: Array = _posterior(state) @ chances
+    return reached
 
 
 class _Level:
@@ -124,16 +135,19 @@ class _Level:
             (following.places[after], slope) for state in states for after, slope in _draws(state)
         ]
         counts = [sum(1 for _ in _draws(state)) for state in states]
-        self._starts = np.cumsum([0, *counts[:-1]])
+        self._counts = np.array(counts)
+        starts = np.cumsum([0, *counts[:-1]])
         self._to = np.array([to for to, _ in edges])
         slopes = np.array([slope for _, slope in edges]).T  # constant, strength, discount
         weight = slopes[0] + np.outer(_STRENGTH, slopes[1]) + np.outer(_DISCOUNT, slopes[2])
-        self._chance = weight / np.add.reduceat(weight, self._starts, axis=1).repeat(counts, axis=1)
+        self._chance = weight / np.add.reduceat(weight, starts, axis=1).repeat(counts, axis=1)
 
-    def step(self, values: Array) -> Array:
-        """Values of these states from those of the states one draw later: (grid, states, k)."""
-        moved = self._chance[:, :, None] * values[:, self._to]
-        return np.add.reduceat(moved, self._starts, axis=1)
+    def step(self, chances: Array, following: int) -> Array:
+        """Chances of the ``following`` states one draw later: (grid, following)."""
+        moved = np.repeat(chances, self._counts, axis=1) * self._chance
+        after = np.zeros((len(chances), following))
+        np.add.at(after.T, self._to, moved.T)
+        return after
 
 
 @lru_cache(8)

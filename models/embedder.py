@@ -8,6 +8,7 @@ other's. What loads a model is imported when it is loaded, not when this module 
 
 import asyncio
 from abc import ABC, abstractmethod
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
@@ -35,20 +36,26 @@ class Embedder(Protocol):
 
 
 class Remembered:
-    """An embedder that embeds no text twice. Forgets nothing: for an evaluation, not a service."""
+    """An embedder that embeds no text twice while it is one of the last ``most`` (1.5 kB each)."""
 
-    def __init__(self, embedder: Embedder) -> None:
+    def __init__(self, embedder: Embedder, most: int = 100_000) -> None:
         self.name = embedder.name
         self._embedder = embedder
-        self._known: dict[str, Vector] = {}
+        self._most = most
+        self._known: OrderedDict[str, Vector] = OrderedDict()
 
     async def embed(self, texts: Sequence[str]) -> list[Vector]:
         """See ``Embedder``."""
-        new = [text for text in dict.fromkeys(texts) if text not in self._known]
+        known = {text: self._known[text] for text in texts if text in self._known}
+        new = [text for text in dict.fromkeys(texts) if text not in known]
         if new:
-            vectors = await self._embedder.embed(new)
-            self._known.update(zip(new, vectors, strict=True))
-        return [self._known[text] for text in texts]
+            known |= zip(new, await self._embedder.embed(new), strict=True)
+        for text, vector in known.items():
+            self._known[text] = vector
+            self._known.move_to_end(text)
+        while len(self._known) > self._most:
+            self._known.popitem(last=False)
+        return [known[text] for text in texts]
 
 
 class _Packaged(ABC):

@@ -10,6 +10,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from ucbd.cascade.case import (
     Case,
@@ -30,6 +31,7 @@ from ucbd.cascade.stopping import LARGEST, Drawn, Foresight, Outlook
 from ucbd.models.errors import GatewayError
 from ucbd.models.generation import Generation, GenerationOptions
 
+POINTLESS = "no samples would change the decision"
 _FIRST_ROUND = 3
 _NEXT_ROUND = 2
 _SEED_STEP = 0x9E3779B97F4A7C15  # odd, so i -> base + i*step (mod 2^63) never repeats
@@ -61,6 +63,8 @@ class Sampling:
         if case.scope.samples:
             return OutOfScope(case.scope.samples)
         stop = _early_stop(case)
+        if stop and stop.pointless():
+            return Skipped(POINTLESS)
         options = sample_options(case.question)
         texts: list[str] = []
         error: GatewayError | None = None
@@ -118,7 +122,14 @@ class _EarlyStop:
 
     def __init__(self, planned: int, rule: StopRule) -> None:
         self._rule = rule
-        self._foresight = Foresight(planned, lambda state: rule.decides(judge(state, None)))
+        self._foresight = Foresight(planned, lambda state: rule.decides(_finding(state)))
+
+    def pointless(self) -> bool:
+        """Whether no samples would change the decision, as far as that is known before the first.
+
+        What the answer itself says counts as one draw, so that agreement with it is likelier.
+        """
+        return self._foresight.outlook(Drawn(0, ())).settled(self._rule.error)
 
     def finding(self, samples: SampleSet) -> Finding | None:
         """What is found without drawing on; None when that has to be."""
@@ -214,6 +225,12 @@ def judge(state: Drawn, samples: SampleSet | None) -> Measured | Uninformative:
     if one:
         alarm = f"all {state.samples} samples agree with each other and not with the answer"
     return Measured(signal, entropy, 1 - own / state.samples, alarm, samples)
+
+
+@lru_cache(4096)
+def _finding(state: Drawn) -> Measured | Uninformative:
+    """What samples would be found to be that might be drawn; asked for again and again."""
+    return judge(state, None)
 
 
 def _signal(samples: SampleSet) -> str:

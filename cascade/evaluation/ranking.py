@@ -40,15 +40,22 @@ def auroc_interval(
     Raises:
         ValueError: as ``auroc``.
     """
-    values, wrongs = _checked(scores, wrong)
-    n = len(values)
-    block = max(1, min(resamples, _CELLS // n))
-    areas = [
-        _weighted_auroc(values, wrongs, _times_drawn(n, min(block, resamples - done), seed, done))
-        for done in range(0, resamples, block)
-    ]
-    low, high = np.nanquantile(np.concatenate(areas), (0.025, 0.975))
-    return float(low), float(high)
+    return _interval(_resampled(*_checked(scores, wrong), resamples, seed))
+
+
+def auroc_difference(
+    one: ArrayLike, other: ArrayLike, wrong: ArrayLike, resamples: int = RESAMPLES, seed: int = 0
+) -> tuple[float, float, float]:
+    """AUROC of ``one`` minus that of ``other`` on the same questions, with its 95 % interval.
+
+    Paired: both are computed on the same draws of questions, as ``auroc_interval`` draws them.
+
+    Raises:
+        ValueError: as ``auroc``.
+    """
+    first, second = _checked(one, wrong), _checked(other, wrong)
+    drawn = _resampled(*first, resamples, seed) - _resampled(*second, resamples, seed)
+    return auroc(*first) - auroc(*second), *_interval(drawn)
 
 
 def expected_errors(scores: ArrayLike, wrong: ArrayLike) -> Floats:
@@ -93,6 +100,22 @@ def accuracy_at(scores: ArrayLike, wrong: ArrayLike, coverages: ArrayLike) -> li
     kept = np.round(np.asarray(coverages, dtype=np.float64) * n, 9)
     at = np.interp(kept, np.arange(n + 1), errors)
     return [1 - float(e / k) if k >= 1 else None for e, k in zip(at, kept, strict=True)]
+
+
+def _resampled(values: Floats, wrong: Mask, resamples: int, seed: int) -> Floats:
+    """(resamples,): AUROCs of questions drawn with replacement; NaN where a class is missing."""
+    n = len(values)
+    block = max(1, min(resamples, _CELLS // n))
+    areas = [
+        _weighted_auroc(values, wrong, _times_drawn(n, min(block, resamples - done), seed, done))
+        for done in range(0, resamples, block)
+    ]
+    return np.concatenate(areas)
+
+
+def _interval(drawn: Floats) -> tuple[float, float]:
+    low, high = np.nanquantile(drawn, (0.025, 0.975))
+    return float(low), float(high)
 
 
 @lru_cache(maxsize=4)  # every signal of a report asks for the same

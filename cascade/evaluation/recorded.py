@@ -32,17 +32,23 @@ CASCADE = "cascade"
 
 
 async def decided(
-    record: Record, policy: Policy, boundaries: Mapping[str, Boundary], clusterer: str
+    record: Record,
+    policy: Policy,
+    boundaries: Mapping[str, Boundary],
+    clusterer: str,
+    *,
+    explain: bool = False,
 ) -> Record:
     """The record with ``decision``, ``stages`` and ``scores.cascade`` as the gateway would decide.
 
     Stages that the policy would not have reached are skipped, so that costs are the policy's, and
     ``scores.cascade`` is the combined uncertainty when it stopped (0 … 1, higher = less certain;
     null when nothing could rank). ``clusterer`` is used where the policy names none. Recorded
-    samples stand for those it would draw, as many as there are. Without an answer there is nothing
+    samples stand for those it would draw, as many as there are. ``explain`` runs every stage and
+    stops at nothing: all of them in parallel. Without an answer there is nothing
     to decide, and what an earlier run decided is dropped.
     """
-    outcome = await _outcome(record, policy, boundaries, clusterer)
+    outcome = await _outcome(record, policy, boundaries, clusterer, explain)
     stages = [_stage(stage) for stage in outcome.stages] if outcome else None
     found = {
         "decision": outcome.decision if outcome else None,
@@ -58,7 +64,11 @@ def _stage(stage: Stage) -> dict[str, object]:
 
 
 async def _outcome(
-    record: Record, policy: Policy, boundaries: Mapping[str, Boundary], clusterer: str
+    record: Record,
+    policy: Policy,
+    boundaries: Mapping[str, Boundary],
+    clusterer: str,
+    explain: bool,
 ) -> Outcome | None:
     if record.answer is None:
         return None
@@ -71,6 +81,7 @@ async def _outcome(
         asked_at=record.asked_at,
         evidence=tuple(record.evidence or ()),
         conversation=(Message("user", record.prompt),),
+        explain=explain,
     )
     engine = RecordedEngine(record, record.answer)
     return await answer(

@@ -6,7 +6,7 @@ samples. Knows no text and no clusterer.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -25,71 +25,60 @@ from ucbd.cascade.evaluation.ranking import (
 from ucbd.cascade.evaluation.rates import Clustered, Rate, homogenization
 from ucbd.cascade.evaluation.recorded import CASCADE
 from ucbd.cascade.evaluation.score import SIGNALS, ScoredRecord
+from ucbd.cascade.evaluation.tally import Partitions, Tally, tallied
 
 COVERAGES = tuple(i / 100 for i in range(1, 101))
+ENTROPY = "mean_token_entropy"
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 Json = dict[str, Any]
 
 
-def report(records: Sequence[ScoredRecord], default_clusterer: str) -> Json:
-    """The report on scored records; ``default_clusterer`` defines the single-cluster stratum.
+def report(records: Iterable[ScoredRecord], default_clusterer: str) -> Json:
+    """The report on scored records; ``default_clusterer`` defines the single-cluster stratum."""
+    return report_on(tallied(records), default_clusterer)
+
+
+def report_on(tally: Tally, default_clusterer: str) -> Json:
+    """As ``report``, on records that went by.
 
     ``n`` counts the records with a label, ``n_unlabelled`` the others. One record is one question.
     """
-    labelled = [record for record in records if record.correct is not None]
-    wrong = np.array([not record.correct for record in labelled], dtype=np.bool_)
-    inside = np.array([_single(record, default_clusterer) for record in labelled], dtype=np.bool_)
-    names = signal_names(records)
+    known = ~np.isnan(tally.right)
+    wrong = tally.right[known] == 0
+    inside = _single(tally, default_clusterer)[known]
+    columns = {name: tally.column(name) for name in signal_names(tally)}
     right = Rate(int((~wrong).sum()), len(wrong))
-    cascade = column(labelled, CASCADE)
+    cascade = columns[CASCADE][known]
     return {
-        "n": len(labelled),
-        "n_unlabelled": len(records) - len(labelled),
+        "n": len(wrong),
+        "n_unlabelled": tally.n - len(wrong),
         "accuracy": right.value,
         "accuracy_ci": _listed(right.interval),
-        "signals": {name: _signal(column(labelled, name), wrong, inside) for name in names},
+        "signals": {
+            name: _signal(values[known], wrong, inside) for name, values in columns.items()
+        },
         "single_cluster": {
             "clusterer": default_clusterer,
             "n": int(inside.sum()),
             "wrong": int(wrong[inside].sum()),
         },
         "homogenization": {
-            name: _homogenization(records, name) for name in clusterer_names(records)
+            name: _homogenization(tally, found) for name, found in tally.partitions.items()
         },
-        "token_entropy": _token_entropy(records, default_clusterer),
-        "dependence": {
-            "unit": "bits",
-            "estimator": ESTIMATOR,
-            "pairs": _pairs({name: column(records, name) for name in names}),
-        },
+        "token_entropy": _token_entropy(tally, default_clusterer),
+        "dependence": {"unit": "bits", "estimator": ESTIMATOR, "pairs": _pairs(columns)},
         "selective": _selective(cascade, wrong),
-        "cost": _cost(records),
+        "cost": _cost(tally),
         "calibration": _calibration(cascade, wrong),
         "intervals": f"95 %: percentile bootstrap by question ({RESAMPLES} draws); rates: Wilson",
-        "models": _distinct(record.model for record in records),
-        "sampling": _distinct(_plain(record.sampling) for record in records),
+        "models": tally.models,
+        "sampling": tally.sampling,
     }
 
 
-def signal_names(records: Iterable[ScoredRecord]) -> list[str]:
+def signal_names(tally: Tally) -> list[str]:
     """Every signal that a record names, those of the contract first, others by name."""
-    found = {name for record in records for name in record.scores} | set(SIGNALS)
-    return [*SIGNALS, *sorted(found - set(SIGNALS))]
-
-
-def clusterer_names(records: Iterable[ScoredRecord]) -> list[str]:
-    """Every clusterer of the records, in the order in which they first appear."""
-    return list(dict.fromkeys(name for record in records for name in record.clusters))
-
-
-def column(records: Sequence[ScoredRecord], name: str) -> Floats:
-    """One signal of every record; NaN where it is None, missing or not finite."""
-    values = [record.scores.get(name) for record in records]
-    return np.array([_finite(value) for value in values], dtype=np.float64)
-
-
-def _finite(value: float | None) -> float:
-    return value if value is not None and math.isfinite(value) else math.nan
+    return [*SIGNALS, *sorted(set(tally.signals) - set(SIGNALS))]
 
 
 def _signal(scores: Floats, wrong: Mask, inside: Mask) -> Json:
@@ -122,21 +111,25 @@ def _two_classes(wrong: Mask) -> bool:
     return bool(wrong.any() and not wrong.all())
 
 
-def _single(record: ScoredRecord, clusterer: str) -> bool:
-    found = record.clusters.get(clusterer)
-    return found is not None and found.count == 1 and len(found.labels) > 1
+def _single(tally: Tally, clusterer: str) -> Mask:
+    """(n,): whether a record's samples, two and more, fell into one cluster."""
+    found = tally.partitions.get(clusterer)
+    return found.single(tally.n) if found else np.zeros(tally.n, dtype=np.bool_)
 
 
-def _homogenization(records: Sequence[ScoredRecord], name: str) -> Json:
+def _homogenization(tally: Tally, found: Partitions) -> Json:
     """The rates by one clusterer, each with its interval and its counts."""
-    clusters = [(record, record.clusters[name]) for record in records if name in record.clusters]
-    usable = [
-        Clustered(found.count, entropy, None if record.correct is None else not record.correct)
-        for record, found in clusters
-        if (entropy := found.semantic_entropy) is not None
-    ]
-    rates = homogenization(usable)
-    sizes = sorted({len(found.labels) for _, found in clusters if len(found.labels) > 1})
+    entropies, samples = found.entropies(tally.n), found.samples(tally.n)
+    usable = np.flatnonzero(~np.isnan(entropies))
+    rates = homogenization(
+        [
+            Clustered(int(count), float(entropy), None if math.isnan(right) else bool(right == 0))
+            for count, entropy, right in zip(
+                found.counts(tally.n)[usable], entropies[usable], tally.right[usable], strict=True
+            )
+        ]
+    )
+    sizes = samples[samples > 1]
     return {
         "scr": rates.single.value,
         "scr_ci": _listed(rates.single.interval),
@@ -147,10 +140,10 @@ def _homogenization(records: Sequence[ScoredRecord], name: str) -> Json:
         **_with_counts("blind_mass", rates.blind_mass),
         "n": rates.single.n,
         "single": rates.single.hits,
-        "excluded": len(clusters) - len(usable),
-        "samples": [sizes[0], sizes[-1]] if sizes else None,
-        "clusterer": _distinct(found.clusterer for _, found in clusters),
-        "reasoning": "kept" if any(found.reasoning for _, found in clusters) else "stripped",
+        "excluded": int(found.clustered(tally.n).sum()) - len(usable),
+        "samples": [int(sizes.min()), int(sizes.max())] if len(sizes) else None,
+        "clusterer": found.names,
+        "reasoning": "kept" if found.reasoning else "stripped",
     }
 
 
@@ -162,21 +155,16 @@ def _with_counts(name: str, rate: Rate) -> Json:
     }
 
 
-def _token_entropy(records: Sequence[ScoredRecord], clusterer: str) -> Json:
+def _token_entropy(tally: Tally, clusterer: str) -> Json:
     """Mean token entropy inside and outside the stratum, of right, wrong and unlabelled answers."""
     groups = []
+    entropies, right, single = tally.column(ENTROPY), tally.right, _single(tally, clusterer)
+    clusters = tally.partitions.get(clusterer, Partitions())
+    usable = (clusters.samples(tally.n) > 1) & ~np.isnan(entropies)
+    labels = {True: right == 1, False: right == 0, None: np.isnan(right)}
     for one in (True, False):
-        for correct in (True, False, None):
-            found = [
-                record
-                for record in records
-                if record.correct is correct
-                and clusterer in record.clusters
-                and len(record.clusters[clusterer].labels) > 1
-                and _single(record, clusterer) is one
-            ]
-            values = column(found, "mean_token_entropy")
-            values = values[~np.isnan(values)]
+        for correct, labelled in labels.items():
+            values = entropies[usable & labelled & (single == one)]
             if len(values):
                 groups.append(
                     {
@@ -188,7 +176,7 @@ def _token_entropy(records: Sequence[ScoredRecord], clusterer: str) -> Json:
                     }
                 )
     return {
-        "signal": "mean_token_entropy",
+        "signal": ENTROPY,
         "unit": "nats",
         "clusterer": clusterer,
         "levels": list(QUANTILES),
@@ -225,26 +213,14 @@ def _selective(cascade: Floats, wrong: Mask) -> list[Json]:
     ]
 
 
-def _cost(records: Sequence[ScoredRecord]) -> Json:
+def _cost(tally: Tally) -> Json:
     """Mean cost per request in units of its main call, in all and by stage (skipped costs 0)."""
-    totals: list[float] = []
-    by_stage: dict[str, list[float]] = {}
-    for record in records:
-        costs = {str(s["name"]): float(s.get("cost") or 0.0) for s in _stages(record)}
-        if costs:
-            totals.append(1 + math.fsum(costs.values()))
-        for name, cost in costs.items():
-            by_stage.setdefault(name, []).append(cost)
+    totals = tally.costs
     return {
         "relative_mean": math.fsum(totals) / len(totals) if totals else None,
-        "by_stage": {name: math.fsum(costs) / len(costs) for name, costs in by_stage.items()},
+        "by_stage": {name: math.fsum(found) / len(found) for name, found in tally.stages.items()},
         "n": len(totals),
     }
-
-
-def _stages(record: ScoredRecord) -> list[Mapping[str, Any]]:
-    """The record's stages as plain mappings; none when nobody ran a cascade."""
-    return [_plain(stage) for stage in getattr(record, "stages", None) or ()]
 
 
 def _calibration(cascade: Floats, wrong: Mask) -> Json:
@@ -273,20 +249,6 @@ def _calibrated(found: calibrated.Calibrated | None) -> Json:
         "brier": found.brier if found else None,
         "bins": [{"said": b.said, "wrong": b.wrong, "n": b.n} for b in bins],
     }
-
-
-def _plain(value: Any) -> Any:
-    """A pydantic model as a mapping; anything else as it is."""
-    return value.model_dump(exclude_none=True) if hasattr(value, "model_dump") else value
-
-
-def _distinct(values: Iterable[Any]) -> list[Any]:
-    """What there is of the values, each once, in order; None left out."""
-    found: list[Any] = []
-    for value in values:
-        if value is not None and value not in found:
-            found.append(value)
-    return found
 
 
 def _listed(interval: tuple[float, float] | None) -> list[float] | None:

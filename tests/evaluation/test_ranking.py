@@ -11,6 +11,7 @@ from ucbd.cascade.evaluation.ranking import (
     accuracy_at,
     aurc,
     auroc,
+    auroc_difference,
     auroc_interval,
     expected_errors,
 )
@@ -92,6 +93,20 @@ def test_the_interval_is_that_of_resampled_questions_one_by_one():
     areas = [brute_force(scores[i], wrong[i]) for i in drawn.T]
     expected = np.quantile(areas, (0.025, 0.975))
     assert auroc_interval(scores, wrong, resamples=500) == pytest.approx(tuple(expected))
+
+
+def test_a_difference_is_between_the_same_draws_of_questions():
+    rng = np.random.default_rng(7)
+    one, wrong = rng.integers(0, 6, 40).astype(float), rng.random(40) < 0.4
+    other = one + rng.integers(0, 3, 40)
+    drawn = np.random.default_rng((0, 0)).integers(40, size=(40, 500))
+    apart = [brute_force(one[i], wrong[i]) - brute_force(other[i], wrong[i]) for i in drawn.T]
+    expected = (
+        brute_force(one, wrong) - brute_force(other, wrong),
+        *np.quantile(apart, (0.025, 0.975)),
+    )
+    assert auroc_difference(one, other, wrong, resamples=500) == pytest.approx(expected)
+    assert auroc_difference(one, one + 1, wrong) == (0, 0, 0)
 
 
 def test_the_interval_covers_the_true_auroc_about_as_often_as_it_says():

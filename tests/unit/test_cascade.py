@@ -5,11 +5,13 @@ import math
 import time
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.unit.waiting import until
 from ucbd.cascade.answer import answer
 from ucbd.cascade.boundaries.fluency import Fluency
-from ucbd.cascade.boundaries.sampling import Sampling, sample_options, sample_seeds
+from ucbd.cascade.boundaries.sampling import POINTLESS, Sampling, sample_options, sample_seeds
 from ucbd.cascade.case import Question
 from ucbd.cascade.clustering.jaccard import Jaccard
 from ucbd.cascade.ledger import Ledger
@@ -304,24 +306,61 @@ async def test_a_cancelled_request_aborts_its_samples():
     assert (engine.running, engine.aborted) == (0, 10)
 
 
+@settings(deadline=None, max_examples=60)
+@given(
+    entropy=st.floats(0, 4),
+    samples=st.lists(st.sampled_from(["Tarn it is", "Tarn", "no", ""]), min_size=1, max_size=10),
+    stop_error=st.sampled_from([None, 0.01, 0.2]),
+    planned=st.integers(0, 12),
+)
+def test_a_request_spends_at_most_what_explaining_it_spends(entropy, samples, stop_error, planned):
+    async def spent(explain):
+        script = Script(answer="Tarn it is", entropies=(entropy,), samples=tuple(samples))
+        rules = policy(stop_error=stop_error)
+        outcome, engine = await ask(script, rules=rules, samples=planned, explain=explain)
+        return outcome.spent.relative_cost, len(engine.calls)
+
+    (plain, calls), (explained, most) = (asyncio.run(spent(explain)) for explain in (False, True))
+    assert plain <= explained
+    assert calls <= most
+
+
 class TestStoppingEarly:
     """A policy that allows it draws a few samples at a time, no more than the decision needs."""
 
     rules = policy(stop_error=0.01)
+    undecided = policy(
+        stages=[{"stage": "fluency"}, {"stage": "sampling", "fire": 1.6}], stop_error=0.01
+    )
 
-    async def test_samples_that_cannot_change_the_decision_are_not_drawn(self):
+    async def test_nothing_is_drawn_where_no_samples_would_change_the_decision(self):
         # H = 3 nats is u = .950 by fluency. Whatever the samples say, the mean of that and any
-        # share of 0 … 1 is above .4, so three samples are drawn where ten were planned.
-        rules = policy(
-            stages=[{"stage": "fluency"}, {"stage": "sampling", "fire": 1.6}], stop_error=0.01
-        )
+        # share of 0 … 1 is above .4.
         script = Script(answer="Tarn it is", entropies=(3.0,), samples=TEN_ALIKE)
-        outcome, engine = await ask(script, rules=rules)
+        outcome, engine = await ask(script, rules=self.undecided)
         assert (outcome.decision, outcome.boundary) == ("abstain", "combined")
-        assert len(engine.calls) == 1 + 3
-        assert outcome.samples.drawn == 3
+        assert len(engine.calls) == 1
+        last = outcome.stages[-1]
+        assert (last.outcome, last.reason, last.cost) == ("skipped", POINTLESS, 0)
+        assert (outcome.samples, outcome.samples_planned) == (None, 0)
+        assert outcome.spent.relative_cost == 1
+
+    async def test_an_explanation_draws_all_of_them(self):
+        script = Script(answer="Tarn it is", entropies=(3.0,), samples=TEN_ALIKE)
+        outcome, engine = await ask(script, rules=self.undecided, explain=True)
+        assert outcome.decision == "abstain"
+        assert len(engine.calls) == 1 + 10
+
+    async def test_few_are_drawn_where_the_first_settle_it(self):
+        # H = .4 nats is u = .330: with the answer supported by s of ten samples, the mean of that
+        # and 1 - s/10 is at most .4 from s = 5.3 on. The first three agree with the answer.
+        script = Script(answer="Tarn it is", entropies=(0.4,), samples=TEN_ALIKE)
+        rules = self.undecided.model_copy(update={"stop_error": 0.2})
+        outcome, engine = await ask(script, rules=rules)
+        assert outcome.decision == "answer"
+        assert outcome.samples.drawn == len(engine.calls) - 1 < 10
         assert outcome.samples_planned == 10
-        assert outcome.spent.relative_cost == pytest.approx(4)
+        assert outcome.spent.relative_cost == pytest.approx(1 + outcome.samples.drawn)
 
     async def test_one_cluster_of_a_few_is_not_the_homogenized_stratum(self):
         script = Script(answer="Tarn it is", entropies=(0.01,) * 3, samples=TEN_ALIKE)

