@@ -9,15 +9,17 @@ from ucbd.cascade.boundaries.density import Density
 from ucbd.cascade.boundaries.fluency import Fluency
 from ucbd.cascade.boundaries.freshness import Domain, Freshness
 from ucbd.cascade.boundaries.grounding import Grounding
+from ucbd.cascade.boundaries.pointer import Pointer
 from ucbd.cascade.boundaries.sampling import Sampling
 from ucbd.cascade.boundaries.self_assessment import SelfAssessment
 from ucbd.cascade.case import Boundary
 from ucbd.cascade.clustering.clusterer import Clusterer
+from ucbd.cascade.pointer import read_pointer
 from ucbd.cascade.support import Entailment, Support, Wording
 from ucbd.models.embedder import Embedder
 from ucbd.models.neighbours import read_index
 from ucbd.models.nli import NliModel
-from ucbd.models.reference import EMBEDDED, KNOWLEDGE_CUTOFF
+from ucbd.models.reference import EMBEDDED, KNOWLEDGE_CUTOFF, embedded_pointer
 from ucbd.models.triples import read_triples
 
 
@@ -31,18 +33,21 @@ def made_boundaries(
     """Every boundary by its name, for answers of ``model``; None where nobody tells whose.
 
     ``nli`` holds answers against evidence; without one their words are compared. ``embedder`` is
-    for the reference index and for names. Raises ``IndexUnusable`` and ``TriplesUnreadable`` for
-    what cannot be used.
+    for the reference index and for names. Raises ``IndexUnusable``, ``TriplesUnreadable`` and
+    ``PointerUnreadable`` for what cannot be used.
     """
     index = read_index(settings.reference_index) if settings.reference_index else None
     if index and embedder is None:
         raise SettingsInvalid("reference_index: needs the extra 'embedding'")
     triples = read_triples(settings.triples) if settings.triples else None
+    pointed = settings.pointer or embedded_pointer(model)
+    pointer = read_pointer(pointed) if pointed else None
     support: Support = Entailment(nli) if nli else Wording()
     retriever = HttpRetriever(settings.retriever) if settings.retriever else None
     made: list[Boundary] = [
         Freshness(_domains(settings, model)),
         Density(embedder, index),
+        Pointer(pointer),
         Fluency(),
         Association(embedder, triples),
         SelfAssessment(),

@@ -32,6 +32,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_replay(commands)
     _add_questions(commands)
     _add_index(commands)
+    _add_pointer(commands)
     return parser
 
 
@@ -136,6 +137,20 @@ def _add_index(commands: Any) -> None:
     index.set_defaults(run=_index)
 
 
+def _add_pointer(commands: Any) -> None:
+    pointer = commands.add_parser(
+        "pointer",
+        help="fit a pointer to a model's labelled answers, for the stage `pointer`",
+        description="Fit a logistic regression over 20 free features to labelled answers with "
+        "exact token entropies (records that `ucbd evaluate` wrote), and say how it ranks answers "
+        "that it was not fitted to.",
+    )
+    pointer.add_argument("records", type=Path, nargs="+", metavar="RECORDS.jsonl")
+    pointer.add_argument("--out", type=Path, required=True, metavar="POINTER.json")
+    pointer.add_argument("--model", metavar="NAME", help="whose answers, where records differ")
+    pointer.set_defaults(run=_pointer)
+
+
 def _whole(least: int, most: int | None = None) -> Callable[[str], int]:
     """The type of a whole number within bounds."""
 
@@ -190,6 +205,12 @@ def _index(options: argparse.Namespace) -> int:
     from ucbd.app.index import index
 
     return index(options)
+
+
+def _pointer(options: argparse.Namespace) -> int:
+    from ucbd.app.pointer import pointer
+
+    return pointer(options)
 
 
 if __name__ == "__main__":

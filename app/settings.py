@@ -58,6 +58,11 @@ class Settings(BaseModel):
     reference_index: Path | None = Field(
         None, description="Folder that `ucbd index` wrote, for the stage `density`."
     )
+    pointer: Path | None = Field(
+        None,
+        description="File that `ucbd pointer` wrote, for the stage `pointer`; the embedded models "
+        "have theirs.",
+    )
     triples: Path | None = Field(
         None,
         description="File of subject, relation, object between tabs, for the stage `association`.",

@@ -27,7 +27,8 @@ class Rule(BaseModel):
     ``fire`` is in the stage's own unit: a higher score is uncertain, and decided. ``accept`` and
     ``high`` are on the common scale [0, 1]: a combined uncertainty below ``accept`` is answered,
     one above ``high`` is uncertain. None never exits that way. ``weight`` is the stage's share in
-    the combined uncertainty.
+    the combined uncertainty; none ``unless`` that other stage was measured, which has read what
+    this one reads: evidence counts once.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -37,11 +38,13 @@ class Rule(BaseModel):
     accept: Share | None = None
     high: Share | None = None
     weight: Annotated[float, Field(gt=0)] = 1.0
+    unless: str | None = None
 
     @model_validator(mode="after")
     def _check(self) -> "Rule":
-        if self.stage not in STAGE_NAMES:
-            raise ValueError(f"unknown stage {self.stage!r}; there are {', '.join(STAGE_NAMES)}")
+        for name in (self.stage, self.unless):
+            if name is not None and name not in STAGE_NAMES:
+                raise ValueError(f"unknown stage {name!r}; there are {', '.join(STAGE_NAMES)}")
         if self.accept is not None and self.high is not None and self.accept >= self.high:
             raise ValueError(f"accept ({self.accept}) must be below high ({self.high})")
         return self
@@ -82,7 +85,11 @@ class Policy(BaseModel):
 
         None without any. A stage that could not rank is not among them: it adds nothing either way.
         """
-        known = [rule for rule in self.stages if rule.stage in uncertainties]
+        known = [
+            rule
+            for rule in self.stages
+            if rule.stage in uncertainties and rule.unless not in uncertainties
+        ]
         if not known:
             return None
         total = sum(rule.weight for rule in known)

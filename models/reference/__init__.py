@@ -26,3 +26,10 @@ def embedded_model(name: str) -> Path:
     if missing:
         raise ModelMissing(f"{folder}: no {', '.join(missing)}; the installation is incomplete")
     return folder
+
+
+def embedded_pointer(name: str | None) -> Path | None:
+    """File of the pointer fitted to an embedded model's kind; None for any other model."""
+    if name not in EMBEDDED:
+        return None
+    return Path(__file__).parent / "pointers" / f"{name.removeprefix('reference-')}.json"

@@ -1,5 +1,6 @@
 """A gateway as a user starts it: the command, the embedded model, a real vLLM, real HTTP."""
 
+import json
 import os
 import socket
 import subprocess
@@ -12,6 +13,8 @@ from pathlib import Path
 
 import httpx
 import pytest
+
+from ucbd.models.reference.question_files import FOLDER
 
 START_SECONDS = 240  # a cold import of vLLM on a busy machine; a hang still fails
 
@@ -79,7 +82,38 @@ def wait_until_ready(served: Served) -> None:
     pytest.fail(f"not ready after {START_SECONDS} s:\n{served.log.read_text()[-3000:]}")
 
 
+STAGES = (
+    "freshness",
+    "density",
+    "pointer",
+    "fluency",
+    "association",
+    "self_assessment",
+    "sampling",
+    "grounding",
+)
+"""Of the policy ``everything`` that the gateway of the tests has beside the shipped ones."""
+
+
+def settings_of_every_stage(folder: Path) -> dict[str, str]:
+    """What the stages need that no shipped policy runs, made as a user would make it."""
+    index, triples, policies = folder / "index", folder / "triples.tsv", folder / "policies"
+    known = FOLDER / "facts.jsonl"
+    subprocess.run(ucbd("index", str(known), "--out", str(index)), check=True, timeout=120)
+    triples.write_text("Jana Zist\tborn in\tRilla\n")
+    policies.mkdir()
+    rules = {"schema": 1, "description": "for a test", "threshold": 0.5}
+    stages = [{"stage": name} for name in STAGES]
+    (policies / "everything.json").write_text(json.dumps(rules | {"stages": stages}))
+    return {
+        "UCBD_REFERENCE_INDEX": str(index),
+        "UCBD_TRIPLES": str(triples),
+        "UCBD_POLICIES": str(policies),
+    }
+
+
 @pytest.fixture(scope="session")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with serving(tmp_path_factory.mktemp("gateway") / "log") as served:
+    folder = tmp_path_factory.mktemp("gateway")
+    with serving(folder / "log", **settings_of_every_stage(folder)) as served:
         yield served

@@ -14,7 +14,7 @@ import httpx
 import psutil
 import pytest
 
-from tests.e2e.conftest import serving, ucbd
+from tests.e2e.conftest import STAGES, serving, ucbd
 from ucbd.models.reference.question_files import FOLDER
 
 pytestmark = pytest.mark.slow
@@ -53,7 +53,7 @@ def test_what_the_model_never_saw_is_not_answered(gateway):
     withheld = [body for body in bodies if body["decision"] == "abstain"]
     assert len(withheld) >= 15
     for body in withheld:
-        assert body["reason"]["boundary"] in ("fluency", "sampling", "combined")
+        assert body["reason"]["boundary"] in ("pointer", "fluency", "sampling", "combined")
         assert body["suggested_action"]
     sampled = [body["uncertainty"] for body in bodies if body["uncertainty"]["samples"]]
     assert all(sum(c["size"] for c in u["clusters"]) == u["samples"] for u in sampled)
@@ -88,6 +88,28 @@ def test_explain_shows_the_samples_in_clusters_by_either_clusterer(gateway):
         assert uncertainty["cluster_count"] == len(uncertainty["clusters"])
         assert body["usage"]["engine_calls"] == 11
         assert body["usage"]["relative_cost"] > 3
+
+
+def test_every_stage_runs_on_the_real_engine(gateway):
+    """Each with its own evidence: an index, triples, a pointer, P(True), samples, a document."""
+    question = questions("often", 1)[0]
+    told = f"{question['prompt']} {question['reference'][0]}."
+    body = gateway.ask(
+        prompt=question["prompt"], policy="everything", explain=True, evidence=[told]
+    ).json()
+    stages = {stage["name"]: stage for stage in body["stages"]}
+    assert tuple(stages) == STAGES
+    assert {stage["outcome"] for stage in body["stages"]} <= {"passed", "uninformative"}, body
+    assert stages["density"]["score"] < 0.5  # the index holds the question itself
+    assert 0 < stages["pointer"]["score"] < 0.5  # often read, and answered rightly
+    assert 0 <= stages["association"]["score"] <= 1
+    assert 0 < stages["self_assessment"]["score"] < 1
+    tokens = body["uncertainty"]["token_entropy"]["tokens"]
+    assert stages["self_assessment"]["cost"] == pytest.approx(1 / tokens)
+    assert stages["sampling"]["cost"] > 1
+    assert stages["grounding"]["score"] < 0.5  # a document says so
+    free = [stages[name]["cost"] for name in ("density", "pointer", "association", "grounding")]
+    assert free == [0, 0, 0, 0]
 
 
 def test_a_seed_makes_the_samples_repeatable(gateway):

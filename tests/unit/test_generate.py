@@ -81,6 +81,7 @@ async def test_the_body_of_an_answer_has_every_field_of_the_contract(gateway):
     for stage in body["stages"]:
         assert stage.pop("seconds") >= 0
     assert body["uncertainty"]["token_entropy"]["mean"] == pytest.approx(0.01)
+    assert 0 < body["stages"][2]["score"] < 0.15
     assert body == {
         "model": "scripted",
         "answer": "yes",
@@ -130,17 +131,25 @@ async def test_the_body_of_an_answer_has_every_field_of_the_contract(gateway):
                 "cost": 0.0,
             },
             {
-                "name": "fluency",
-                "score": 0.01,
-                "threshold": body["stages"][2]["threshold"],
+                "name": "pointer",
+                "score": body["stages"][2]["score"],
+                "threshold": None,
                 "outcome": "accepted",
                 "reason": None,
                 "cost": 0.0,
             },
             {
-                "name": "sampling",
+                "name": "fluency",
                 "score": None,
                 "threshold": body["stages"][3]["threshold"],
+                "outcome": "skipped",
+                "reason": "decided",
+                "cost": 0.0,
+            },
+            {
+                "name": "sampling",
+                "score": None,
+                "threshold": body["stages"][4]["threshold"],
                 "outcome": "skipped",
                 "reason": "decided",
                 "cost": 0.0,
@@ -172,7 +181,7 @@ async def test_samples_show_as_clusters_largest_first_that_sum_to_the_samples():
     assert uncertainty["clusterer"] == "jaccard(threshold=0.4)"
     assert body["usage"]["engine_calls"] == 11
     # 10 samples of 3 words over an answer of 3
-    assert body["stages"][3]["cost"] == 10
+    assert body["stages"][-1]["cost"] == 10
     assert body["usage"]["relative_cost"] == 11
 
 
@@ -184,12 +193,15 @@ async def test_missing_entropy_is_null_with_its_reason():
 
 
 async def test_an_abstention_is_a_200_that_says_why():
-    async with Gateway(Script(entropies=(2.5,))) as gateway:
+    async with Gateway(Script(entropies=(2.5,)), model="another/model") as gateway:
         response = await gateway.ask()
     assert response.status_code == 200
     body = response.json()
     assert body["decision"] == "abstain"
     assert body["reason"]["boundary"] == "fluency"
+    pointer = body["stages"][2]
+    assert (pointer["outcome"], pointer["score"]) == ("unavailable", None)
+    assert pointer["reason"] == "no pointer is fitted to this model"
     assert body["suggested_action"] == "larger_model"
     assert body["answer"] == "yes"
 
@@ -199,12 +211,7 @@ async def test_a_question_about_a_time_after_the_cutoff_is_not_answered_however_
     body = (await gateway.ask(prompt="Who is the mayor of Holm today?")).json()
     assert (body["decision"], body["suggested_action"]) == ("abstain", "search")
     assert body["reason"]["boundary"] == "freshness"
-    assert [stage["outcome"] for stage in body["stages"]] == [
-        "fired",
-        "skipped",
-        "skipped",
-        "skipped",
-    ]
+    assert [stage["outcome"] for stage in body["stages"]] == ["fired", *["skipped"] * 4]
     assert body["usage"]["engine_calls"] == 1
 
 
@@ -463,7 +470,7 @@ async def test_every_request_adds_one_to_exactly_one_counter(gateway):
 async def test_the_metrics_of_an_explained_request(gateway):
     await gateway.ask(explain=True)
     outcomes = await gateway.counters("ucbd_stage_outcomes_total")
-    assert sum(outcomes.values()) == 4
+    assert sum(outcomes.values()) == 5
     assert await gateway.counters("ucbd_token_entropy_nats_sum") == {'{model="scripted"}': 0.01}
     assert await gateway.counters("ucbd_cluster_count_sum") == {
         '{clusterer="jaccard",model="scripted"}': 1
@@ -473,6 +480,7 @@ async def test_the_metrics_of_an_explained_request(gateway):
     assert {label.split('stage="')[1].rstrip('"}') for label in seconds} == {
         "freshness",
         "grounding",
+        "pointer",
         "fluency",
         "sampling",
     }
@@ -482,7 +490,8 @@ async def test_the_metrics_of_an_explained_request(gateway):
 async def test_clusters_of_samples_that_were_not_all_drawn_are_not_in_the_histogram():
     """Three samples fall into fewer clusters than ten: their counts are another measure."""
     samples = tuple(f"word{i} other{i}" for i in range(10))
-    async with Gateway(Script(entropies=WAVERING, samples=samples)) as gateway:
+    script = Script(entropies=(0.2,), samples=samples)  # u = .18, below the threshold by little
+    async with Gateway(script, model="another/model") as gateway:
         body = (await gateway.ask()).json()
         assert 3 <= body["uncertainty"]["samples"] < body["uncertainty"]["samples_planned"] == 10
         assert not await gateway.counters("ucbd_cluster_count_count")

@@ -25,6 +25,18 @@ def write(tmp_path, content, name="mine.json"):
     return path
 
 
+def test_a_stage_that_another_has_read_counts_once():
+    stages = [
+        {"stage": "pointer", "weight": 3},
+        {"stage": "fluency", "unless": "pointer"},
+        {"stage": "sampling", "weight": 1},
+    ]
+    found = Policy(schema=1, description="", stages=stages, threshold=0.4)
+    # (3·0.2 + 1·0.6)/4, and without the pointer (0.9 + 0.6)/2
+    assert found.combined({"pointer": 0.2, "fluency": 0.9, "sampling": 0.6}) == pytest.approx(0.3)
+    assert found.combined({"fluency": 0.9, "sampling": 0.6}) == pytest.approx(0.75)
+
+
 def test_the_shipped_policies_are_readable_and_default_is_among_them():
     assert "default" in read_policies(None)
 

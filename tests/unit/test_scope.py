@@ -11,6 +11,7 @@ from tests.unit.test_cascade import ask, outcomes, policy
 from ucbd.cascade.boundaries.fluency import Fluency
 from ucbd.cascade.boundaries.freshness import Domain, Freshness
 from ucbd.cascade.boundaries.grounding import Grounding
+from ucbd.cascade.boundaries.pointer import Pointer
 from ucbd.cascade.boundaries.sampling import Sampling
 from ucbd.cascade.clustering.jaccard import Jaccard
 from ucbd.cascade.policy import read_policies
@@ -21,6 +22,7 @@ from ucbd.models.scripted import Script
 BOUNDARIES = (
     Freshness([Domain("all", date(2023, 12, 31), 1.0)]),
     Grounding(Wording()),
+    Pointer(None),
     Fluency(),
     Sampling({"jaccard": Jaccard()}),
 )
