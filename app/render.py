@@ -14,7 +14,7 @@ from ucbd.app.schemas import (
     Uncertainty,
     Usage,
 )
-from ucbd.cascade.entropy import EntropySummary
+from ucbd.cascade.entropy import EntropySummary, summarise
 from ucbd.cascade.outcome import Outcome
 from ucbd.models.generation import Missing
 
@@ -60,10 +60,14 @@ def _uncertainty(outcome: Outcome) -> Uncertainty:
     entropy, samples = outcome.entropy, outcome.samples
     missing = entropy.reason if isinstance(entropy, Missing) else None
     token_entropy = None if isinstance(entropy, Missing) else _token_entropy(entropy)
+    reasoning = outcome.generation.reasoning
+    thought = summarise(reasoning) if reasoning else None
+    reasoning_entropy = _token_entropy(thought) if isinstance(thought, EntropySummary) else None
     if samples is None:
         return Uncertainty(
             token_entropy=token_entropy,
             token_entropy_missing=missing,
+            reasoning_entropy=reasoning_entropy,
             cluster_count=None,
             answer_support=None,
             samples=0,
@@ -76,6 +80,7 @@ def _uncertainty(outcome: Outcome) -> Uncertainty:
     return Uncertainty(
         token_entropy=token_entropy,
         token_entropy_missing=missing,
+        reasoning_entropy=reasoning_entropy,
         cluster_count=len(samples.clusters),
         answer_support=samples.answer_support,
         samples=samples.drawn,

@@ -109,7 +109,7 @@ class TokenEntropy(BaseModel):
     upper: float | None
     exact: bool
     unit: Literal["nats"] = "nats"
-    tokens: int = Field(description="Generated tokens of the main answer, end included.")
+    tokens: int = Field(description="Generated tokens measured here, end of text included.")
     distribution: Literal["raw"] = "raw"
 
 
@@ -126,6 +126,9 @@ class Uncertainty(BaseModel):
     token_entropy: TokenEntropy | None
     token_entropy_missing: str | None = Field(
         None, description="Why there is no token entropy, when there is none."
+    )
+    reasoning_entropy: TokenEntropy | None = Field(
+        None, description="Of the reasoning before the answer, apart; null without any."
     )
     cluster_count: int | None = Field(description="Distinct meanings among the samples.")
     answer_support: float | None = Field(
@@ -190,6 +193,7 @@ _ANSWERED: dict[str, Any] = {
             "distribution": "raw",
         },
         "token_entropy_missing": None,
+        "reasoning_entropy": None,
         "cluster_count": None,
         "answer_support": None,
         "samples": 0,

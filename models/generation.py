@@ -69,7 +69,8 @@ class Generation:
     """One finished answer of a model.
 
     ``tokens`` counts generated tokens, end-of-sequence included. ``entropies`` is ``Missing`` when
-    they were not asked for or could not be collected.
+    they were not asked for or could not be collected; those of a reasoning block before the answer
+    stand apart in ``reasoning``, None without one.
     """
 
     text: str
@@ -78,3 +79,4 @@ class Generation:
     entropies: TokenEntropies | Missing
     prompt_tokens: int
     cached_prompt_tokens: int
+    reasoning: TokenEntropies | None = None

@@ -18,6 +18,7 @@ from ucbd.models.generation import (
     Missing,
     TokenEntropies,
 )
+from ucbd.models.thinking import apart, reasoning_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +88,23 @@ class ScriptedEngine:
         self._check()
         if fault := script.fault if entropies else script.sample_fault:
             raise fault
+        measured = _entropies(script) if entropies else Missing("not asked for")
         said = script.answer if entropies else script.samples[turn % len(script.samples)]
+        reasoning = None
+        if not isinstance(measured, Missing):
+            words = said.split()
+            thought = reasoning_tokens(
+                said, range(len(words)), lambda ids: " ".join(words[: len(ids)])
+            )
+            reasoning, measured = apart(measured, thought)
         return Generation(
             text=said,
             tokens=max(1, len(said.split())),
             finish_reason="stop",
-            entropies=_entropies(script) if entropies else Missing("not asked for"),
+            entropies=measured,
             prompt_tokens=len(prompt.token_ids),
             cached_prompt_tokens=0,
+            reasoning=reasoning,
         )
 
     async def next_token(self, prompt: EncodedPrompt, top: int) -> Mapping[str, float]:

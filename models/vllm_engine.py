@@ -30,6 +30,7 @@ from ucbd.models.generation import (
     Missing,
     TokenEntropies,
 )
+from ucbd.models.thinking import apart, reasoning_tokens
 from ucbd.models.top_k import entropy_bounds
 from ucbd.models.vllm_collect import EntropyCollector
 from ucbd.models.vllm_start import Built, EngineSettings, Launch, set_environment
@@ -136,7 +137,7 @@ class VllmEngine:
             if exact:
                 self._entropies.forget(request)
             raise
-        return _generation(final, measured)
+        return self._generation(final, measured)
 
     async def next_token(self, prompt: EncodedPrompt, top: int) -> Mapping[str, float]:
         """See ``Engine``."""
@@ -241,6 +242,25 @@ class VllmEngine:
             return Missing("the engine computed token entropies that are not finite")
         return TokenEntropies(lower=values, upper=values, exact=True)
 
+    def _generation(self, final: Any, entropies: TokenEntropies | Missing) -> Generation:
+        output = final.outputs[0]
+        reasoning = None
+        if not isinstance(entropies, Missing):
+            thought = reasoning_tokens(output.text, output.token_ids, self._decoded)
+            reasoning, entropies = apart(entropies, thought)
+        return Generation(
+            text=output.text,
+            tokens=len(output.token_ids),
+            finish_reason=output.finish_reason,
+            entropies=entropies,
+            prompt_tokens=len(final.prompt_token_ids),
+            cached_prompt_tokens=final.num_cached_tokens or 0,
+            reasoning=reasoning,
+        )
+
+    def _decoded(self, token_ids: Sequence[int]) -> str:
+        return str(self._tokenizer.decode(token_ids, skip_special_tokens=True))
+
     def _bounds(self, logprobs: Any) -> TokenEntropies | Missing:
         tops = [[entry.logprob for entry in token.values()] for token in logprobs or ()]
         return entropy_bounds(tops, TOP_K, self._config.get_vocab_size())
@@ -325,18 +345,6 @@ def _sampling_params(
         logprobs=logprobs,
         extra_args=None if entropy_id is None else {ENTROPY_ID: entropy_id},
         output_kind=RequestOutputKind.FINAL_ONLY,
-    )
-
-
-def _generation(final: Any, entropies: TokenEntropies | Missing) -> Generation:
-    output = final.outputs[0]
-    return Generation(
-        text=output.text,
-        tokens=len(output.token_ids),
-        finish_reason=output.finish_reason,
-        entropies=entropies,
-        prompt_tokens=len(final.prompt_token_ids),
-        cached_prompt_tokens=final.num_cached_tokens or 0,
     )
 
 

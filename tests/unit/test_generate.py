@@ -104,6 +104,7 @@ async def test_the_body_of_an_answer_has_every_field_of_the_contract(gateway):
                 "distribution": "raw",
             },
             "token_entropy_missing": None,
+            "reasoning_entropy": None,
             "cluster_count": None,
             "answer_support": None,
             "samples": 0,
