@@ -12,6 +12,7 @@ from statistics import fmean
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import digamma
 
 _ROUNDING = 1e-6  # by how much a log-probability may lie above 0 and still be one
 
@@ -87,9 +88,39 @@ def sindex(cosines: NDArray[np.floating], labels: Sequence[int]) -> float:
 def selfcheck(agreement: Sequence[float]) -> float:
     """SelfCheck (Manakul et al. 2023): 1 − the samples' mean agreement with the answer.
 
-    ``agreement`` of each sample is its cosine with the answer, or its probability of entailing it.
+    ``agreement`` of each sample is its cosine with the answer or, in the NLI form, how much of its
+    probability of entailing or contradicting the answer is for entailing it.
     """
     return 1 - fmean(agreement)
+
+
+def logit_uncertainty(logits: Sequence[float]) -> tuple[float, float]:
+    """LogTokU of one token (Ma et al. 2025): aleatoric and epistemic uncertainty, both ≥ 0.
+
+    ``logits`` are the K largest, raw; below 0 they are no evidence. They are the strengths α of a
+    Dirichlet distribution: the first, in nats, is the entropy expected under it; the second,
+    0 … 1, is 1 without evidence and falls as it grows. Raises ValueError for what is not finite,
+    and without evidence, of which nothing can be expected.
+    """
+    if not logits or not all(map(math.isfinite, logits)):
+        raise ValueError(f"logits are finite numbers, got {list(logits)}")
+    alpha = np.maximum(np.asarray(logits, dtype=np.float64), 0)
+    total = float(alpha.sum())
+    if total <= 0:
+        raise ValueError("no logit is above 0: there is no evidence")
+    aleatoric = -float((alpha / total * (digamma(alpha + 1) - digamma(total + 1))).sum())
+    return aleatoric, len(logits) / (total + len(logits))
+
+
+def logtoku(logits: Sequence[Sequence[float]]) -> float:
+    """LogTokU of an answer: mean over tokens of aleatoric times epistemic uncertainty, ≥ 0.
+
+    The paper averages over the least reliable tokens; here all count, so that nothing is to be
+    chosen. ``logits`` is (tokens, K). Raises as ``logit_uncertainty``, and without tokens.
+    """
+    if not logits:
+        raise ValueError("there are no tokens")
+    return fmean(math.prod(logit_uncertainty(token)) for token in logits)
 
 
 def _log_probabilities(values: Sequence[float]) -> Sequence[float]:

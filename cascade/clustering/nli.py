@@ -31,18 +31,18 @@ class Nli:
     name = "nli"
 
     def __init__(self, model: NliModel, threshold: float = 0.5) -> None:
-        self._model = model
+        self.model = model
         self._threshold = threshold
 
     def __str__(self) -> str:
-        return f"nli({self._model.name},threshold={self._threshold:g})"
+        return f"nli({self.model.name},threshold={self._threshold:g})"
 
     async def cluster(
         self, answer: str, samples: Sequence[str], *, question: str = ""
     ) -> Clustering:
         """See ``Clusterer``. Equal texts are one, without asking the model."""
         unique = list(dict.fromkeys((*samples, answer) if answer else samples))
-        mutual = await self._mutual([f"{question} {text}".strip() for text in unique])
+        mutual = await self._mutual([asked(question, text) for text in unique])
         said = {text: i for i, text in enumerate(unique)}
         sampled = len(set(samples))  # the answer, if it is none of them, stands behind them
         edges = mutual[:sampled, :sampled] >= self._threshold
@@ -58,7 +58,12 @@ class Nli:
         """(N, N), symmetric: the smaller probability of entailment of the two directions."""
         one_way = np.eye(len(texts))
         ordered = list(permutations(range(len(texts)), 2))
-        judged = await self._model.judge([(texts[i], texts[j]) for i, j in ordered])
+        judged = await self.model.judge([(texts[i], texts[j]) for i, j in ordered])
         for place, judgement in zip(ordered, judged, strict=True):
             one_way[place] = judgement.entailment
         return np.minimum(one_way, one_way.T)
+
+
+def asked(question: str, text: str) -> str:
+    """An answer behind its question, as the model reads it."""
+    return f"{question} {text}".strip()

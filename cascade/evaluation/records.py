@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, TextIO, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from ucbd.cascade.evaluation.matching import MatchRule, matches
 from ucbd.cascade.reasoning import final_answer
@@ -22,8 +22,17 @@ from ucbd.models.errors import GatewayError
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
+
+def evidence(logits: list[float]) -> list[float]:
+    """Logits of which one at least is above 0, without which they say nothing (LogTokU)."""
+    if not any(logit > 0 for logit in logits):
+        raise ValueError("at least one logit must be above 0")
+    return logits
+
+
 NonNegative = Annotated[float, Field(ge=0)]
 NonPositive = Annotated[float, Field(le=0)]
+Logits = Annotated[list[Annotated[float, Field(allow_inf_nan=False)]], AfterValidator(evidence)]
 
 
 class RecordsUnreadable(GatewayError):
@@ -31,7 +40,8 @@ class RecordsUnreadable(GatewayError):
 
 
 class Answer(BaseModel):
-    """The main answer. Entropies in nats, one per token; ``p_true`` is P(True) of the answer."""
+    """The main answer. Entropies in nats, one per token; ``top_logits`` are the
+    largest raw logits of each; ``p_true`` is P(True) of the answer."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -40,6 +50,7 @@ class Answer(BaseModel):
     token_entropies: list[NonNegative] | None = None
     token_logprobs: list[NonPositive] | None = None
     top_logprobs: list[list[NonPositive]] | None = None
+    top_logits: Annotated[list[Logits], Field(min_length=1)] | None = None
     p_true: Annotated[float, Field(ge=0, le=1)] | None = None
 
 

@@ -12,12 +12,14 @@ from pydantic import BaseModel, Field
 from ucbd.cascade import scores
 from ucbd.cascade.clustering.clusterer import Clusterer
 from ucbd.cascade.clustering.embedding import Embedding
+from ucbd.cascade.clustering.nli import Nli, asked
 from ucbd.cascade.entropy import EntropySummary, discrete_semantic_entropy, summarise
 from ucbd.cascade.evaluation.recorded import CASCADE, generated_tokens, recorded_entropies
 from ucbd.cascade.evaluation.records import Record
 from ucbd.cascade.reasoning import final_answer
 from ucbd.models.embedder import Embedder
 from ucbd.models.generation import Missing
+from ucbd.models.nli import NliModel
 
 SEMANTIC_ENTROPY = "semantic_entropy"
 SIGNALS = (
@@ -102,6 +104,9 @@ async def score(
     if isinstance(embedding, Embedding) and len(texts) > 1:
         labels = clusters[Embedding.name].labels
         found |= await _from_embeddings(embedding.embedder, answer, texts, labels)
+    nli = clusterers.get(Nli.name)
+    if isinstance(nli, Nli) and answer and len(texts) > 1:
+        found["selfcheck:nli"] = await _selfcheck_nli(nli.model, record.prompt, answer, texts)
     found[SEMANTIC_ENTROPY] = found.get(f"{SEMANTIC_ENTROPY}:{default}")
     found["disagreement"] = disagreement
     found[CASCADE] = _brought(record)
@@ -142,7 +147,7 @@ def _from_answer(record: Record, text: str) -> dict[str, float | None]:
 def _from_likelihoods(
     record: Record, clusters: Mapping[str, Clusters], keep_reasoning: bool
 ) -> dict[str, float | None]:
-    """The signals of log-probabilities, for those that the record holds."""
+    """The signals of log-probabilities and logits, for those that the record holds."""
     found: dict[str, float | None] = {}
     if record.answer and (logprobs := record.answer.token_logprobs):
         found["perplexity"] = scores.perplexity(logprobs)
@@ -151,6 +156,8 @@ def _from_likelihoods(
     rows = record.answer.top_logprobs if record.answer else None
     if rows and all(len(row) == record.vocab_size for row in rows):
         found["self_certainty"] = scores.self_certainty(rows)
+    if record.answer and record.answer.top_logits:
+        found["logtoku"] = scores.logtoku(record.answer.top_logits)
     usable = [s for s in record.samples or () if _final(s.text, keep_reasoning)]
     drawn = [sample.token_logprobs for sample in usable if sample.token_logprobs]
     if len(drawn) < 2 or len(drawn) < len(usable):
@@ -176,6 +183,19 @@ async def _from_embeddings(
             [float(c) for c in matrix @ vectors[answer]]
         )
     return found
+
+
+async def _selfcheck_nli(
+    model: NliModel, question: str, answer: str, texts: Sequence[str]
+) -> float | None:
+    """SelfCheck's NLI form; pairs that the clusterer has asked are not asked again."""
+    judged = await model.judge([(asked(question, text), asked(question, answer)) for text in texts])
+    agreement = [
+        one.entailment / (one.entailment + one.contradiction)
+        for one in judged
+        if one.entailment + one.contradiction > 0
+    ]
+    return scores.selfcheck(agreement) if agreement else None
 
 
 def _length(record: Record, text: str) -> float | None:

@@ -6,13 +6,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from ucbd.cascade.clustering.embedding import Embedding
 from ucbd.cascade.clustering.exact import Exact
 from ucbd.cascade.clustering.jaccard import Jaccard
+from ucbd.cascade.clustering.nli import Nli
 from ucbd.cascade.evaluation.records import Answer, Record, Sample, read_records
 from ucbd.cascade.evaluation.report import report
 from ucbd.cascade.evaluation.score import SIGNALS, Clusters, ScoredRecord, score
+from ucbd.models.nli import Judgement
 
 CLUSTERERS = {"jaccard": Jaccard(), "exact": Exact()}
 RECORDINGS = Path(__file__).parents[3] / "shared" / "data"
@@ -266,3 +269,33 @@ async def test_embeddings_give_sindex_and_selfcheck():
     found = (await score(record, clusterers, "embedding")).scores
     assert found["sindex"] == pytest.approx(-0.6 * math.log(0.6))
     assert found["selfcheck:embedding"] == pytest.approx(1 - 1.6 / 2)
+
+
+async def test_an_nli_model_gives_selfcheck_of_samples_against_the_answer():
+    """P(entails) over P(entails) + P(contradicts) is .9 and .2; neutrality says nothing."""
+
+    class Told:
+        name = "told"
+
+        async def judge(self, pairs):
+            told = {"Where? Tarn": (0.9, 0.0, 0.1), "Where? Holm": (0.1, 0.5, 0.4)}
+            return [Judgement(*told[premise]) for premise, _ in pairs]
+
+    samples = [Sample(text="Tarn"), Sample(text="Holm")]
+    record = Record(id="1", prompt="Where?", answer=Answer(text="Tarn"), samples=samples)
+    found = (await score(record, {"nli": Nli(Told())}, "nli")).scores
+    assert found["selfcheck:nli"] == pytest.approx(1 - (0.9 + 0.2) / 2)
+    alone = record.model_copy(update={"answer": None})
+    assert "selfcheck:nli" not in (await score(alone, {"nli": Nli(Told())}, "nli")).scores
+
+
+async def test_raw_logits_give_logtoku():
+    said = Answer(text="Tarn", top_logits=[[8, 2], [8, 2]])
+    found = (await score(Record(id="1", prompt="Where?", answer=said), {}, "exact")).scores
+    assert found["logtoku"] == pytest.approx(0.166667 * 0.454683, abs=1e-6)
+
+
+@pytest.mark.parametrize("bad", [[[]], [[-1.0]], [[1.0], []], [["x"]], []])
+def test_logits_without_evidence_are_refused_with_the_record(bad):
+    with pytest.raises(ValidationError, match="top_logits"):
+        Answer(text="Tarn", top_logits=bad)

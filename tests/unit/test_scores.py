@@ -47,6 +47,23 @@ def test_selfcheck_by_hand():
     assert scores.selfcheck([0.9, 0.7]) == pytest.approx(0.2)
 
 
+def test_logit_uncertainty_by_hand():
+    aleatoric, epistemic = scores.logit_uncertainty([8, 2])
+    assert (aleatoric, epistemic) == pytest.approx((0.454683, 0.166667), abs=1e-6)
+    assert scores.logit_uncertainty([8, 2, -3])[0] == pytest.approx(aleatoric)  # below 0 is nothing
+    assert scores.logit_uncertainty([8, 2, -3])[1] == pytest.approx(3 / 13)
+    assert scores.logtoku([[8, 2], [8, 2]]) == pytest.approx(aleatoric * epistemic)
+    assert scores.logtoku([[8, 2], [80, 20]]) < aleatoric * epistemic  # more evidence of the same
+
+
+@pytest.mark.parametrize("bad", [[], [math.nan, 1], [math.inf], [-1, 0]])
+def test_logits_that_are_no_evidence_are_no_score(bad):
+    with pytest.raises(ValueError, match="logit"):
+        scores.logtoku([bad])
+    with pytest.raises(ValueError, match="no tokens"):
+        scores.logtoku([])
+
+
 @pytest.mark.parametrize("bad", [[], [0.1], [math.nan], [-1, math.inf]])
 def test_what_is_no_log_probability_is_no_score(bad):
     for score in (scores.perplexity, scores.least_likely_token):
