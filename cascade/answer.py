@@ -78,7 +78,7 @@ async def answer(
             wanted = verdict is None or question.explain
             stop = _stop_rule(policy, rule, evidence, boundary.action, question)
             known = replace(case, stop=stop, started=begun.get(rule.stage))
-            finding = await _assess(boundary, known) if wanted else Skipped(DECIDED)
+            finding = await _assess(boundary, known, rule) if wanted else Skipped(DECIDED)
             evidence.add(rule, finding)
             combined = policy.combined(evidence.uncertainties)
             outcome, exit_ = judge(rule, finding, combined, boundary.action)
@@ -251,9 +251,10 @@ async def _main_answer(question: Question, engine: Engine, ledger: Ledger) -> Ge
     return main
 
 
-async def _assess(boundary: Boundary, case: Case) -> Finding:
+async def _assess(boundary: Boundary, case: Case, rule: Rule) -> Finding:
     """The boundary's finding; time running out and every fault are findings too."""
-    if case.ledger.remaining() == 0:
+    left = case.ledger.remaining()
+    if left is not None and left <= (rule.seconds or 0):
         return Skipped(DEADLINE)
     try:
         async with asyncio.timeout(case.ledger.remaining()):

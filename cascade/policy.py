@@ -28,7 +28,8 @@ class Rule(BaseModel):
     ``high`` are on the common scale [0, 1]: a combined uncertainty below ``accept`` is answered,
     one above ``high`` is uncertain. None never exits that way. ``weight`` is the stage's share in
     the combined uncertainty; none ``unless`` that other stage was measured, which has read what
-    this one reads: evidence counts once.
+    this one reads: evidence counts once. With less than ``seconds`` left to its deadline a request
+    skips the stage: what it takes, as measured where the policy was made.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -39,6 +40,7 @@ class Rule(BaseModel):
     high: Share | None = None
     weight: Annotated[float, Field(gt=0)] = 1.0
     unless: str | None = None
+    seconds: Annotated[float, Field(gt=0)] | None = None
 
     @model_validator(mode="after")
     def _check(self) -> "Rule":

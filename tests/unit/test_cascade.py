@@ -292,6 +292,18 @@ async def test_waiting_for_the_engine_is_not_counted_as_overhead():
     assert 0.045 <= outcome.spent.waited < 5
 
 
+async def test_a_stage_that_cannot_be_done_in_the_time_left_is_not_begun():
+    stages = [{"stage": "fluency"}, {"stage": "sampling", "fire": 1.6, "seconds": 5}]
+    script = Script(answer="Tarn it is", entropies=WAVERING, samples=TEN_ALIKE)
+    outcome, engine = await ask(script, rules=policy(stages=stages), deadline=3)
+    assert outcomes(outcome)[1] == ("sampling", "skipped", "deadline")
+    assert len(engine.calls) == 1
+    outcome, engine = await ask(script, rules=policy(stages=stages), deadline=60)
+    assert len(engine.calls) == 11
+    outcome, engine = await ask(script, rules=policy(stages=stages))
+    assert len(engine.calls) == 11
+
+
 async def test_a_cancelled_request_aborts_its_samples():
     engine = ScriptedEngine(Script(answer="a b", entropies=WAVERING, sample_delay=30))
     question = Question(await engine.encode("q"), GenerationOptions(8), 10, "jaccard")
