@@ -20,11 +20,13 @@ from ucbd.cascade.alignment_tax.markdown import (
 )
 from ucbd.cascade.alignment_tax.measures import in_stratum, mean, ranking
 from ucbd.cascade.alignment_tax.runs import ARMS, DEFAULT_ARM, STAGES, Runs
-from ucbd.cascade.alignment_tax.stages import named
+from ucbd.cascade.alignment_tax.stages import known_clusterers, named
 
 DOSES = ("correct", "typical-0.3", "typical-1")
 ALPHAS = "α = 0, 0.3, 1"
 MEASURED_BY = (VALUE, FORM, "jaccard", "embedding")
+ASKED_OF_STAGES = ("nli", "combined")
+"""Clusterers that the stages may have beside, and arms need not."""
 
 
 def findings(runs: Runs) -> str:
@@ -46,7 +48,8 @@ def _lines(runs: Runs) -> Iterator[str]:
 
 def _stages(runs: Runs) -> str:
     parts = []
-    for clusterer in MEASURED_BY:
+    others = [name for name in ASKED_OF_STAGES if name in known_clusterers(runs)]
+    for clusterer in (*MEASURED_BY, *others):
         steps = " → ".join(_value(runs, stage, clusterer) for stage in STAGES)
         parts.append(f"{steps} by {named(clusterer)} ({_rises(runs, STAGES, clusterer)})")
     return "**Over the stages** base → SFT → DPO the single-cluster rate on facts goes " + (
@@ -149,7 +152,7 @@ def _token_entropy(runs: Runs) -> str:
     base = median_of(runs, "base")
     first = mean(facts(base).number("mean_token_entropy")) if base else None
     last = mean(found.number("mean_token_entropy"))
-    kept = f" From base to DPO {percent(last / first)} of it is kept." if first and last else ""
+    kept = f" Of the base model's, DPO keeps {percent(last / first)}." if first and last else ""
     return (
         f"{text} On facts of the DPO stage, where semantic entropy by the same clusterer has an "
         f"AUROC of 0.500 by construction, token entropy has: {'; '.join(parts) or NOT_RUN}.{kept}"
