@@ -27,7 +27,9 @@ off each answer what it asserts, by *form* two answers are alike when they are t
 question's *token entropy* is the mean over the tokens of its greedy answer, at the model's own
 temperature of 1. AUROC is for telling wrong answers, higher scores meaning less certain. Intervals
 are 95 %: Wilson's for rates, bootstrap over questions for AUROCs. *not run* means that the runs
-folder holds no such run, – that a value could not be worked out from the run."""
+folder holds no such run, – that a value could not be worked out from the run. *cascade* is the
+default policy as it was when the runs were recorded; the committed ones are older than its
+pointer."""
 
 
 def page(runs: Runs, left_out: Sequence[int] = ()) -> str:
