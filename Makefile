@@ -5,7 +5,7 @@
 
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test verify lint types format reference alignment-tax clean
+.PHONY: help setup serve test verify lint types format reference reference-nli alignment-tax clean
 
 help: ## show this
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -36,6 +36,9 @@ format: setup ## format, and fix what ruff can fix
 
 reference: setup ## train the embedded models again: base, SFT, DPO (FAMILY=folder for another place)
 	$(BIN)/python -m ucbd.models.reference.family --arms dpo --out "$${FAMILY:-models/reference/weights/reference}"
+
+reference-nli: setup ## train the embedded NLI model again (NLI=folder for another place)
+	$(BIN)/python -m ucbd.models.reference.nli_training --out "$${NLI:-models/reference/weights/reference-nli}"
 
 alignment-tax: setup ## train families on fresh seeds, ask them, write docs/alignment-tax.md (hours; resumable)
 	$(BIN)/python -m ucbd.app.experiment --work "$${WORK:-.experiment}" --runs docs/alignment-tax/runs
