@@ -10,8 +10,12 @@ import itertools
 import logging
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from ucbd.models.engine import ModelInfo
 from ucbd.models.errors import (
@@ -21,23 +25,36 @@ from ucbd.models.errors import (
     InvalidRequest,
     PromptTooLong,
 )
-from ucbd.models.exact_entropy import ENTROPY_ID
 from ucbd.models.generation import (
     EncodedPrompt,
     Generation,
     GenerationOptions,
+    Listener,
     Message,
     Missing,
     TokenEntropies,
+    TokenLogprob,
 )
+from ucbd.models.live import Live
+from ucbd.models.model_files import local_revision, text_digest
+from ucbd.models.next_tokens import by_text
 from ucbd.models.thinking import apart, reasoning_tokens
 from ucbd.models.top_k import entropy_bounds
 from ucbd.models.vllm_collect import EntropyCollector
+from ucbd.models.vllm_request import (
+    Said,
+    check_schema,
+    entropy_of,
+    in_one_line,
+    sampling_params,
+    token_logprobs,
+)
 from ucbd.models.vllm_start import Built, EngineSettings, Launch, set_environment
 
 log = logging.getLogger(__name__)
 
 TOP_K = 20
+FOREGROUND, BACKGROUND = 0, 1  # vLLM's priorities: the lower goes first
 CHECK_TOLERANCE_NATS = 1e-3
 _CHECK_TOKENS = 8
 _LONG_PROMPT = 4096  # characters; tokenising more than this may hold the event loop noticeably
@@ -59,6 +76,9 @@ class VllmEngine:
         self._probing: asyncio.Task[bool] | None = None
         self._exact = built.exact
         self._note = built.note
+        self._revision = self._config.revision or local_revision(Path(settings.model))
+        template = getattr(self._tokenizer, "chat_template", None)
+        self._template = text_digest(template) if isinstance(template, str) else None
         self._tokens_seen = -math.inf
         self._closed = False
 
@@ -76,7 +96,7 @@ class VllmEngine:
             raise
         except Exception as error:
             # Whatever vLLM raises here, from a missing file to a failed child, means one thing.
-            raise EngineStartFailed(f"{settings.model}: {_reason(error)}") from error
+            raise EngineStartFailed(f"{settings.model}: {in_one_line(error)}") from error
         engine = cls(built, settings)
         try:
             await engine._check_itself()
@@ -91,20 +111,27 @@ class VllmEngine:
         config = self._config
         return ModelInfo(
             id=self._settings.served_name,
-            revision=config.revision or "local",
+            revision=self._revision,
             context_length=config.max_model_len,
             vocab_size=config.get_vocab_size(),
             entropy="exact" if self._exact else "bounds",
             entropy_note=self._note,
+            prompt_template=self._template,
+            grammars=True,
         )
 
-    async def encode(self, prompt: str | Sequence[Message]) -> EncodedPrompt:
+    @property
+    def dead(self) -> bool:
+        """Whether vLLM's process has ended; see ``Mortal``."""
+        return not self._closed and bool(self._llm.errored)
+
+    async def encode(self, prompt: str | Sequence[Message], *, raw: bool = False) -> EncodedPrompt:
         """See ``Engine``."""
         length = len(prompt) if isinstance(prompt, str) else sum(len(m.content) for m in prompt)
         if length <= _LONG_PROMPT:
-            token_ids = self._tokenise(prompt)
+            token_ids = self._tokenise(prompt, raw)
         else:
-            token_ids = await asyncio.to_thread(self._tokenise, prompt)
+            token_ids = await asyncio.to_thread(self._tokenise, prompt, raw)
         limit = self._config.max_model_len
         field = "prompt" if isinstance(prompt, str) else "messages"
         if len(token_ids) >= limit:
@@ -115,39 +142,55 @@ class VllmEngine:
         return EncodedPrompt(tuple(token_ids))
 
     async def generate(
-        self, prompt: EncodedPrompt, options: GenerationOptions, *, entropies: bool
+        self,
+        prompt: EncodedPrompt,
+        options: GenerationOptions,
+        *,
+        entropies: bool,
+        listen: Listener | None = None,
     ) -> Generation:
         """See ``Engine``."""
-        request = f"ucbd-{next(self._ids)}"
+        if options.json_schema is not None:
+            await asyncio.to_thread(check_schema, options.json_schema)
+        request = str(next(self._ids))
         exact = entropies and self._exact
-        params = _sampling_params(
+        params = sampling_params(
             options,
-            logprobs=TOP_K if entropies and not self._exact else None,
+            logprobs=TOP_K if entropies and not self._exact else options.logprobs,
             entropy_id=request if exact else None,
+            stream=listen is not None,
         )
+        asks = exact and not self._entropies.sent
+        live = Live(listen, partial(self._entropies.so_far, request) if asks else None)
+        tell = partial(self._tell, live, request, options.logprobs, entropies)
+        if exact:
+            self._entropies.expect(request)
         try:
-            final = await self._final(request, prompt, params)
-            tokens = len(final.outputs[0].token_ids)
+            priority = BACKGROUND if options.background else FOREGROUND
+            said = await self._said(request, prompt, params, tell if listen else None, priority)
             measured: TokenEntropies | Missing = Missing("not asked for")
             if exact:
-                measured = await self._measured(request, tokens)
+                measured = await self._measured(request, len(said.token_ids))
             elif entropies:
-                measured = self._bounds(final.outputs[0].logprobs)
+                measured = self._bounds(said.logprobs)
+            if isinstance(measured, TokenEntropies) and options.json_schema is not None:
+                measured = replace(measured, constrained=True)
         except BaseException:
             if exact:
                 self._entropies.forget(request)
             raise
-        return self._generation(final, measured)
+        finally:
+            live.close()
+        logprobs = token_logprobs(said.token_ids, said.logprobs, options.logprobs)
+        live.finish(said.text, len(said.token_ids), measured, logprobs)
+        return self._generation(said, measured, logprobs)
 
     async def next_token(self, prompt: EncodedPrompt, top: int) -> Mapping[str, float]:
         """See ``Engine``."""
-        params = _sampling_params(GenerationOptions(max_tokens=1), logprobs=top, entropy_id=None)
-        final = await self._final(f"ucbd-{next(self._ids)}", prompt, params)
-        entries = sorted(final.outputs[0].logprobs[0].values(), key=lambda entry: entry.rank)[:top]
-        found: dict[str, float] = {}
-        for entry in entries:
-            found[entry.decoded_token] = _added(found.get(entry.decoded_token), entry.logprob)
-        return found
+        params = sampling_params(GenerationOptions(max_tokens=1), logprobs=top, entropy_id=None)
+        said = await self._said(str(next(self._ids)), prompt, params)
+        entries = sorted(said.logprobs[0].values(), key=lambda entry: entry.rank)[:top]
+        return by_text((entry.decoded_token, entry.logprob) for entry in entries)
 
     async def alive(self) -> bool:
         """A token within the last seconds, or one produced now within a deadline."""
@@ -161,16 +204,16 @@ class VllmEngine:
         return await asyncio.shield(self._probing)
 
     async def _probe(self) -> bool:
-        params = _sampling_params(GenerationOptions(max_tokens=1), logprobs=None, entropy_id=None)
+        params = sampling_params(GenerationOptions(max_tokens=1), logprobs=None, entropy_id=None)
         try:
             async with asyncio.timeout(_PROBE_SECONDS):
-                await self._final(f"ucbd-{next(self._ids)}", EncodedPrompt((0,)), params)
+                await self._said(str(next(self._ids)), EncodedPrompt((0,)), params)
         except (TimeoutError, EngineUnavailable, EngineFailed):
             return False
         return True
 
     async def kept_entropies(self) -> int:
-        """How many entropies the worker holds for requests not yet collected."""
+        """How many entropies are held of requests not yet collected."""
         return await self._entropies.kept()
 
     async def close(self) -> None:
@@ -178,6 +221,7 @@ class VllmEngine:
         if self._closed:
             return
         self._closed = True
+        self._entropies.close()
         if self._llm.output_handler is not None:
             from vllm.v1.engine.exceptions import EngineDeadError
 
@@ -186,9 +230,9 @@ class VllmEngine:
             self._llm.output_processor.propagate_error(EngineDeadError())
         await asyncio.to_thread(self._llm.shutdown, _CLOSE_SECONDS)
 
-    def _tokenise(self, prompt: str | Sequence[Message]) -> list[int]:
+    def _tokenise(self, prompt: str | Sequence[Message], raw: bool) -> list[int]:
         tokenizer = self._tokenizer
-        if getattr(tokenizer, "chat_template", None) is None:
+        if raw or getattr(tokenizer, "chat_template", None) is None:
             text = prompt if isinstance(prompt, str) else "\n".join(m.content for m in prompt)
             return list(tokenizer.encode(text))
         messages = [Message("user", prompt)] if isinstance(prompt, str) else prompt
@@ -204,58 +248,92 @@ class VllmEngine:
             raise InvalidRequest(field, f"refused by the chat template: {error}") from error
         return list(ids)
 
-    async def _final(self, request: str, prompt: EncodedPrompt, params: Any) -> Any:
-        """The finished output of one request; vLLM's errors as ours."""
+    async def _said(
+        self,
+        request: str,
+        prompt: EncodedPrompt,
+        params: Any,
+        tell: Callable[[Any], None] | None = None,
+        priority: int = FOREGROUND,
+    ) -> Said:
+        """All that the engine says to one request; vLLM's errors as ours.
+
+        ``tell`` is told each completion of a stream but the last, which waits for the entropies.
+        """
         from vllm.exceptions import VLLMClientError
         from vllm.inputs import tokens_input
         from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
 
         if self._closed:
             raise EngineUnavailable("the engine is shutting down")
-        final = None
+        said = Said()
         try:
             tokens = tokens_input(list(prompt.token_ids))
-            async for output in self._llm.generate(tokens, params, request):
-                final = output
+            async for output in self._llm.generate(tokens, params, request, priority=priority):
+                said.add(output)
+                if tell is not None and not output.finished:
+                    tell(output.outputs[0])
         except EngineDeadError as error:
             ended = "is shutting down" if self._closed else "is dead"
             raise EngineUnavailable(f"the engine {ended}") from error
         except (EngineGenerateError, VLLMClientError, ValueError) as error:
-            raise EngineFailed(f"the engine failed the request: {_reason(error)}") from error
-        if final is None or final.outputs[0].finish_reason not in ("stop", "length"):
-            ended = final.outputs[0].finish_reason if final else "without output"
+            if params.structured_outputs is not None and not said.token_ids:
+                raise InvalidRequest("response_format", f"refused: {in_one_line(error)}") from error
+            raise EngineFailed(f"the engine failed the request: {in_one_line(error)}") from error
+        if said.finish_reason not in ("stop", "length"):
+            ended = said.finish_reason or "without output"
+            if params.structured_outputs is not None and ended == "error":
+                message = "the engine could not go on holding the answer to it"
+                raise InvalidRequest("response_format", message)
             raise EngineFailed(f"the engine ended the request: {ended}")
         self._tokens_seen = time.monotonic()
-        return final
+        return said
+
+    def _tell(
+        self, live: Live, request: str, top: int | None, entropies: bool, output: Any
+    ) -> None:
+        points: Sequence[float] = ()
+        if entropies and self._exact:
+            told, tokens = live.places
+            points = self._entropies.arrived(request, told, tokens + len(output.token_ids))
+        elif entropies:
+            bounds = self._bounds(output.logprobs)
+            points = () if isinstance(bounds, Missing) else bounds.points
+        logprobs = token_logprobs(output.token_ids, output.logprobs, top) or ()
+        live.say(output.text, len(output.token_ids), points, logprobs)
 
     async def _measured(self, request: str, tokens: int) -> TokenEntropies | Missing:
-        """The first ``tokens`` values of a request; a step may have run past the end."""
+        """The values of a request's tokens."""
         try:
-            kept = await self._entropies.collect(request)
+            values = tuple(await self._entropies.collect(request, tokens))
         except (EngineUnavailable, EngineFailed) as error:
             self._entropies.forget(request)
             return Missing(f"token entropies were not collected: {error}")
-        if len(kept) < tokens:
-            return Missing(f"{len(kept)} of {tokens} token entropies were still held")
-        values = tuple(kept[:tokens])
+        if len(values) < tokens:
+            return Missing(f"{len(values)} of {tokens} token entropies were still held")
         if not all(map(math.isfinite, values)):
             return Missing("the engine computed token entropies that are not finite")
         return TokenEntropies(lower=values, upper=values, exact=True)
 
-    def _generation(self, final: Any, entropies: TokenEntropies | Missing) -> Generation:
-        output = final.outputs[0]
+    def _generation(
+        self,
+        said: Said,
+        entropies: TokenEntropies | Missing,
+        logprobs: tuple[TokenLogprob, ...] | None,
+    ) -> Generation:
         reasoning = None
         if not isinstance(entropies, Missing):
-            thought = reasoning_tokens(output.text, output.token_ids, self._decoded)
+            thought = reasoning_tokens(said.text, said.token_ids, self._decoded)
             reasoning, entropies = apart(entropies, thought)
         return Generation(
-            text=output.text,
-            tokens=len(output.token_ids),
-            finish_reason=output.finish_reason,
+            text=said.text,
+            tokens=len(said.token_ids),
+            finish_reason=said.finish_reason,
             entropies=entropies,
-            prompt_tokens=len(final.prompt_token_ids),
-            cached_prompt_tokens=final.num_cached_tokens or 0,
+            prompt_tokens=said.prompt_tokens,
+            cached_prompt_tokens=said.cached_prompt_tokens,
             reasoning=reasoning,
+            logprobs=logprobs,
         )
 
     def _decoded(self, token_ids: Sequence[int]) -> str:
@@ -271,9 +349,10 @@ class VllmEngine:
             log.warning("token entropy will be bounds from top-%d: %s", TOP_K, self._note)
             return
         try:
+            await self._entropies.connect()
             worst = await self._worst_difference()
         except (EngineFailed, EngineUnavailable) as error:
-            raise EngineStartFailed(f"{self._settings.model}: {_reason(error)}") from error
+            raise EngineStartFailed(f"{self._settings.model}: {in_one_line(error)}") from error
         if worst <= CHECK_TOLERANCE_NATS:
             log.info("exact token entropy checked: at most %.1e nats off", worst)
             return
@@ -301,58 +380,16 @@ class VllmEngine:
         Both are asked for in the same request, because batching changes logits. Infinite for a
         token the processor has no value for. Dear: the whole vocabulary of every step is sent over.
         """
-        request = f"ucbd-{next(self._ids)}"
-        params = _sampling_params(options, logprobs=-1, entropy_id=request)
+        request = str(next(self._ids))
+        params = sampling_params(options, logprobs=-1, entropy_id=request)
+        self._entropies.expect(request)
         try:
-            final = await self._final(request, prompt, params)
-            kept = await self._entropies.collect(request)
+            said = await self._said(request, prompt, params)
+            kept = await self._entropies.collect(request, len(said.token_ids))
         except BaseException:
             self._entropies.forget(request)
             raise
-        full = [entropy_of(token) for token in final.outputs[0].logprobs]
+        full = [entropy_of(token) for token in said.logprobs]
         missing = [math.nan] * (len(full) - len(kept))
         pairs = zip([*kept, *missing], full, strict=False)
         return [abs(a - b) if math.isfinite(a) else math.inf for a, b in pairs]
-
-
-def entropy_of(full_logprobs: Any) -> float:
-    """Entropy of one token from vLLM's full log-probabilities ({token: Logprob}), in nats."""
-    return -math.fsum(
-        math.exp(entry.logprob) * entry.logprob
-        for entry in full_logprobs.values()
-        if entry.logprob > -math.inf
-    )
-
-
-def _sampling_params(
-    options: GenerationOptions, *, logprobs: int | None, entropy_id: str | None
-) -> Any:
-    """vLLM's parameters, all stated: no filter or penalty may come from a model's own defaults."""
-    from vllm import SamplingParams
-    from vllm.sampling_params import RequestOutputKind
-
-    return SamplingParams(
-        max_tokens=options.max_tokens,
-        temperature=options.temperature,
-        top_p=options.top_p,
-        top_k=0,
-        min_p=0.0,
-        presence_penalty=0.0,
-        frequency_penalty=0.0,
-        repetition_penalty=1.0,
-        stop=list(options.stop),
-        seed=options.seed,
-        logprobs=logprobs,
-        extra_args=None if entropy_id is None else {ENTROPY_ID: entropy_id},
-        output_kind=RequestOutputKind.FINAL_ONLY,
-    )
-
-
-def _added(one: float | None, other: float) -> float:
-    """The logarithm of the sum of two probabilities, from theirs."""
-    return other if one is None else max(one, other) + math.log1p(math.exp(-abs(one - other)))
-
-
-def _reason(error: BaseException) -> str:
-    """An error in one line."""
-    return " ".join(str(error).split()) or type(error).__name__

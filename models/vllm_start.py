@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ucbd.models.errors import EngineStartFailed
-from ucbd.models.exact_entropy import V1_PROCESSOR, V2_PROCESSOR, WORKER_EXTENSION
+from ucbd.models.exact_entropy import PROCESSOR, WORKER_EXTENSION
 from ucbd.models.model_files import check_model_folder
 
 _LOOK_SECONDS = 0.05  # between two looks for a process to end
@@ -85,9 +85,8 @@ class Launch:
         if config.speculative_config is not None:
             note = "speculative decoding refuses custom logits processors"
         else:
-            processor = V2_PROCESSOR if config.use_v2_model_runner else V1_PROCESSOR
             arguments |= {
-                "logits_processors": [processor],
+                "logits_processors": [PROCESSOR],
                 "worker_extension_cls": WORKER_EXTENSION,
             }
         # In this order: whoever gives up sets the one and then reads the other.
@@ -108,7 +107,7 @@ class Launch:
             await asyncio.sleep(_LOOK_SECONDS)
         if not building.done():
             # Not yet launching: the thread ends by itself before it starts a process.
-            building.add_done_callback(lambda ended: ended.exception())
+            building.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
         elif building.exception() is None and self._built is not None:
             await asyncio.to_thread(self._built.llm.shutdown)
 
@@ -144,8 +143,12 @@ def _arguments(settings: EngineSettings) -> dict[str, Any]:
         # Only safetensors: nothing in a weight file is ever executed.
         "load_format": "safetensors",
         "trust_remote_code": False,
-        "max_logprobs": -1,  # for the self-check; the gateway offers none
+        "max_logprobs": -1,  # for the self-check; a request gets few
+        # It sees what is wrong with a schema before the engine does; and a model that may put white
+        # space wherever it likes can fill an answer with it.
+        "structured_outputs_config": {"backend": "guidance", "disable_any_whitespace": True},
         "enable_prefix_caching": True,
+        "scheduling_policy": "priority",  # work in the background waits for all other work
         "enable_log_requests": False,
         "disable_log_stats": False,
     }

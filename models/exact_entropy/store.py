@@ -1,21 +1,24 @@
 """Where a worker process keeps entropies until they are collected: bounded, keyed by request.
 
 Knows positions and numbers, not logits. A value that was evicted or never written reads as NaN,
-never as zero.
+never as zero. Connected to a reader, it keeps only what could not be sent there.
 """
 
 import math
 from array import array
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
-import torch
+from .channel import Sender, Value
+
+if TYPE_CHECKING:
+    import torch
 
 MAX_VALUES = 1 << 20
 """Values kept for requests nobody has collected yet: 8 MiB, a thousand answers of a thousand
 tokens. Beyond it the request that has waited longest since its last token is forgotten."""
 
-_NEVER = -1e4  # e to this is 0 and 0 times it is 0, which 0 times −inf is not
 _MAX_PENDING = 64  # device copies under way before the oldest is waited for
 
 
@@ -26,11 +29,23 @@ class EntropyStore:
         self._max_values = max_values
         self._values: OrderedDict[str, array[float]] = OrderedDict()
         self._size = 0
+        self._sender: Sender | None = None
         self._pending: deque[tuple[torch.cuda.Event, Callable[[], None]]] = deque()
 
     def __len__(self) -> int:
         """Number of values kept."""
         return self._size
+
+    def connect(self, path: str) -> None:
+        """From now on send values to ``path``. Raises ``OSError`` when nobody listens there."""
+        self._sender = Sender(path)
+
+    def add(self, values: Sequence[Value]) -> None:
+        """Send the values of a step, or keep them."""
+        for request, position, nats in (
+            values if self._sender is None else self._sender.send(values)
+        ):
+            self.put(request, position, nats)
 
     def put(self, request: str, position: int, value: float) -> None:
         """Keep one value; a position written again (after preemption) is overwritten."""
@@ -50,7 +65,7 @@ class EntropyStore:
             _, evicted = self._values.popitem(last=False)
             self._size -= len(evicted)
 
-    def put_later(self, values: torch.Tensor, keep: Callable[[Sequence[float]], None]) -> None:
+    def put_later(self, values: "torch.Tensor", keep: Callable[[Sequence[float]], None]) -> None:
         """Hand ``values`` (1-d, on any device) to ``keep`` as floats.
 
         At once on the CPU. On a GPU the copy runs beside the next steps, and ``keep`` is called
@@ -59,13 +74,22 @@ class EntropyStore:
         if values.device.type == "cpu":
             keep(values.tolist())
             return
+        import torch  # the gateway keeps such a store too, without a device
+
         host = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
         host.copy_(values, non_blocking=True)
         copied = torch.cuda.Event()
         copied.record()
         self._pending.append((copied, lambda: keep(host.tolist())))
-        while len(self._pending) > _MAX_PENDING or (self._pending and self._pending[0][0].query()):
+        while len(self._pending) > _MAX_PENDING:
             self._arrive()
+        self._arrive_copied()
+
+    def so_far(self, request: str, start: int) -> list[float]:
+        """The values that have arrived from position ``start`` on; they stay."""
+        self._arrive_copied()
+        values = self._values.get(request)
+        return [] if values is None else values[start:].tolist()
 
     def collect(self, requests: Sequence[str], forget: Iterable[str]) -> list[list[float] | None]:
         """The values of each request, in order of position; None for one that has none.
@@ -84,21 +108,11 @@ class EntropyStore:
         self._size -= len(values or ())
         return values
 
+    def _arrive_copied(self) -> None:
+        while self._pending and self._pending[0][0].query():
+            self._arrive()
+
     def _arrive(self) -> None:
         copied, keep = self._pending.popleft()
         copied.synchronize()
         keep()
-
-
-def entropy(logits: torch.Tensor) -> torch.Tensor:
-    """``-sum p ln p`` over the last dimension, in nats: (rows, V) → (rows,), higher = less certain.
-
-    Masked entries (−inf) have p = 0 and add nothing; a row with NaN gives NaN. With logits x
-    shifted so that the largest is 0, and Z = sum e^x, it is ``ln Z - (sum x e^x)/Z``: neither term
-    is negative, so nothing cancels, and no logarithm per entry is needed.
-    """
-    logits = logits.float()
-    shifted = (logits - logits.amax(dim=-1, keepdim=True)).clamp_(min=_NEVER)
-    weights = shifted.exp()
-    total = weights.sum(dim=-1)
-    return total.log() - shifted.mul_(weights).sum(dim=-1) / total

@@ -15,9 +15,10 @@ from vllm.v1.sample.logits_processor import (
     MoveDirectionality,
 )
 
-from ucbd.models.exact_entropy import ENTROPY_ID
-from ucbd.models.exact_entropy.store import EntropyStore, entropy
-from ucbd.models.exact_entropy.worker import announce
+from . import ENTROPY_ID
+from .entropy import entropy
+from .store import EntropyStore
+from .worker import announce
 
 if TYPE_CHECKING:
     from vllm.config import VllmConfig
@@ -63,13 +64,13 @@ class EntropyProcessorV1(LogitsProcessor):  # type: ignore[misc]  # vLLM is unty
         """Measure the rows of this step; returns ``logits`` (rows, V) as they came."""
         if not self._slots:
             return logits
-        rows = [row for row in self._slots if row < logits.shape[0]]
+        # In order: where all rows are measured, as is usual, no row is copied for it.
+        rows = sorted(row for row in self._slots if row < logits.shape[0])
         places = [(self._slots[row].request, len(self._slots[row].output)) for row in rows]
         measured = logits if rows == list(range(logits.shape[0])) else logits[rows]
 
         def keep(values: Sequence[float]) -> None:
-            for (request, position), value in zip(places, values, strict=True):
-                self.store.put(request, position, value)
+            self.store.add([(*place, nats) for place, nats in zip(places, values, strict=True)])
 
         self.store.put_later(entropy(measured), keep)
         return logits

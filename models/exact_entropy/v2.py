@@ -17,9 +17,10 @@ from vllm.v1.worker.gpu.sample.logits_processor.interface import (
     LogitsProcRequestState,
 )
 
-from ucbd.models.exact_entropy import ENTROPY_ID
-from ucbd.models.exact_entropy.store import EntropyStore, entropy
-from ucbd.models.exact_entropy.worker import announce
+from . import ENTROPY_ID
+from .entropy import entropy
+from .store import EntropyStore
+from .worker import announce
 
 if TYPE_CHECKING:
     from vllm import SamplingParams
@@ -56,11 +57,14 @@ class EntropyProcessorV2(LogitsProcessor):  # type: ignore[misc]  # vLLM is unty
         packed = torch.stack([rows.double(), position.double(), entropy(logits).double()])
 
         def keep(values: Sequence[float]) -> None:
-            slots, places, entropies = np.reshape(values, (3, -1)).tolist()
-            for slot, place, value in zip(slots, places, entropies, strict=True):
-                request = requests.get(int(slot))
-                if request is not None and place >= 0:  # negative: prefill, no token follows
-                    self.store.put(request, int(place), value)
+            measured = zip(*np.reshape(values, (3, -1)).tolist(), strict=True)
+            self.store.add(
+                [
+                    (requests[int(slot)], int(place), nats)
+                    for slot, place, nats in measured
+                    if slot in requests and place >= 0  # negative: prefill, no token follows
+                ]
+            )
 
         self.store.put_later(packed.flatten(), keep)
         return logits

@@ -6,7 +6,7 @@ their process. So the processor's store is announced here, and only here.
 
 from collections.abc import Sequence
 
-from ucbd.models.exact_entropy.store import EntropyStore
+from .store import EntropyStore
 
 _stores: list[EntropyStore] = []
 
@@ -21,13 +21,30 @@ class EntropyWorker:
     """Methods vLLM mixes into its worker class, called by ``collective_rpc``."""
 
     def ucbd_collect(
-        self, requests: Sequence[str], forget: Sequence[str]
+        self,
+        requests: Sequence[str],
+        forget: Sequence[str],
+        running: Sequence[tuple[str, int]] = (),
     ) -> list[list[float] | None] | None:
         """The entropies of each request in nats, see ``EntropyStore.collect``.
 
-        None when no processor runs in this process.
+        After them those of each ``running`` one (request, start): what there is so far from
+        position ``start`` on, which is kept. None when no processor runs in this process.
         """
-        return _stores[0].collect(requests, forget) if _stores else None
+        if not _stores:
+            return None
+        store = _stores[0]
+        collected = store.collect(requests, forget) if requests or forget else []
+        return [*collected, *(store.so_far(request, start) for request, start in running)]
+
+    def ucbd_connect(self, path: str) -> bool:
+        """From now on send entropies to who listens at ``path``; False where that cannot be."""
+        try:
+            for store in _stores:
+                store.connect(path)
+        except OSError:  # another machine, most likely
+            return False
+        return bool(_stores)
 
     def ucbd_kept(self) -> int:
         """How many values wait to be collected in this process."""
