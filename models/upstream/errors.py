@@ -1,0 +1,92 @@
+"""What a server says instead of an answer, as the project's own errors: two tables.
+
+One for statuses, one for connections. Knows no call and no retry; whether a call may be made again
+is told by the error (``may_retry``). Messages name the server, never the prompt or a key.
+"""
+
+from http import HTTPStatus
+
+import aiohttp
+
+from ucbd.models.errors import (
+    GatewayError,
+    InvalidRequest,
+    PromptTooLong,
+    UpstreamBusy,
+    UpstreamFailed,
+    UpstreamUnreachable,
+)
+
+_SHOWN = 300  # characters of a server's own message
+_MOST_WAIT = 3600.0  # seconds; a server that wants more is not believed
+_BUSY = frozenset({429, 503, 529})
+_REFUSED = frozenset({400, 413, 422})
+_TOO_LONG = ("context_length", "context length", "maximum model length", "max_model_len")
+
+_CONNECTIONS: tuple[tuple[type[Exception], type[GatewayError], str], ...] = (
+    (aiohttp.ConnectionTimeoutError, UpstreamUnreachable, "does not take the connection"),
+    (aiohttp.SocketTimeoutError, UpstreamFailed, "sends nothing any more"),
+    (aiohttp.ClientConnectorError, UpstreamUnreachable, "cannot be reached"),
+    (aiohttp.ClientConnectionError, UpstreamUnreachable, "hung up before it answered"),
+    (aiohttp.ClientPayloadError, UpstreamFailed, "hung up in the middle of its answer"),
+    (aiohttp.ClientError, UpstreamFailed, "does not speak HTTP"),
+    (OSError, UpstreamUnreachable, "cannot be reached"),
+)
+"""The first class that fits."""
+
+
+def from_status(
+    server: str, status: int, message: str, *, field: str = "request", retry_after: str = ""
+) -> GatewayError:
+    """The error for an answer other than 200; ``message`` is the server's own, cut short."""
+    said = _shown(message) or _phrase(status)
+    if status in _BUSY:
+        return UpstreamBusy(f"{server} is busy ({status}): {said}", seconds(retry_after))
+    if status in _REFUSED:
+        if any(words in message.lower() for words in _TOO_LONG):
+            return PromptTooLong("prompt", f"refused by the model's server: {said}")
+        return InvalidRequest(field, f"refused by the model's server: {said}")
+    if status in (401, 403):
+        return UpstreamFailed(f"{server} refuses the gateway's key ({status})")
+    if status >= 500 or status == 408:
+        return UpstreamFailed(f"{server} failed ({status}): {said}", began=False)
+    return UpstreamFailed(f"{server} answered {status}: {said}")
+
+
+def from_connection(server: str, error: Exception) -> GatewayError:
+    """The error for a connection that could not be made, or broke."""
+    for kind, ours, what in _CONNECTIONS:
+        if isinstance(error, kind):
+            return ours(f"{server} {what}")
+    raise error
+
+
+def nonsense(server: str, what: str) -> UpstreamFailed:
+    """The error for an answer with status 200 that is none."""
+    return UpstreamFailed(f"{server} answered {_shown(what)}")
+
+
+def may_retry(error: GatewayError) -> bool:
+    """Whether the same call may be made again: no byte of an answer had come."""
+    if isinstance(error, UpstreamFailed):
+        return not error.began
+    return isinstance(error, UpstreamUnreachable | UpstreamBusy)
+
+
+def seconds(retry_after: str) -> float | None:
+    """``Retry-After`` in seconds; None for none, for a date, and for what cannot be meant."""
+    try:
+        wait = float(retry_after)
+    except ValueError:
+        return None
+    return wait if 0 <= wait <= _MOST_WAIT else None
+
+
+def _phrase(status: int) -> str:
+    return HTTPStatus(status).phrase if status in set(HTTPStatus) else "no reason given"
+
+
+def _shown(message: str) -> str:
+    """In one line, cut short."""
+    line = " ".join(message.split())
+    return line if len(line) <= _SHOWN else f"{line[:_SHOWN]}…"
