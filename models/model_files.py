@@ -6,6 +6,7 @@ of its embedding, its depth and its width, for those listed in ``model_tensors``
 not values: weights of the right shapes that were trained for something else pass.
 """
 
+import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +17,8 @@ from ucbd.models.model_tensors import Shape, what_does_not_fit, what_is_no_size
 
 _CONFIGS = ("config.json", "params.json")  # of Hugging Face and of Mistral
 _INDEX = "model.safetensors.index.json"
+_MODEL_SUFFIXES = {".json", ".safetensors", ".model", ".jinja", ".txt"}
+_ENDS = 64 * 1024  # bytes of either end of a file
 _PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 
 
@@ -40,6 +43,32 @@ def check_model_folder(folder: Path) -> None:
     if complaint:
         where = files[0] if len(files) == 1 else f"{folder}: {len(files)} files *.safetensors"
         raise EngineStartFailed(f"{where}: not the weights of {configs[0].name}: {complaint}")
+
+
+def local_revision(folder: Path) -> str:
+    """What tells a folder's model from another's, as a hub's revision does; else ``local``.
+
+    A digest of every file's name and size, and of its first and last 64 KiB: weights are too large
+    to be read whole for this.
+    """
+    if not folder.is_dir():
+        return "local"
+    digest = hashlib.blake2b(digest_size=8)
+    for file in sorted(folder.iterdir()):
+        if file.suffix not in _MODEL_SUFFIXES:
+            continue
+        size = file.stat().st_size
+        digest.update(f"{file.name} {size}\n".encode())
+        with file.open("rb") as content:
+            digest.update(content.read(_ENDS))
+            content.seek(max(_ENDS, size - _ENDS))
+            digest.update(content.read(_ENDS))
+    return f"local-{digest.hexdigest()}"
+
+
+def text_digest(text: str) -> str:
+    """16 hexadecimal digits of SHA-256."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _weight_files(folder: Path) -> Sequence[Path]:

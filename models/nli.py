@@ -27,7 +27,7 @@ EMBEDDED_NLI = "reference-nli"
 LABELS = ("entailment", "neutral", "contradiction")
 
 _MAX_BATCH = 64  # pairs of one trip to the thread; bounds how long the next caller waits
-_ROWS = 16  # pairs in one forward pass; bounds its memory at 512 tokens each
+_PASS_CHARACTERS = 32_000  # in one forward pass, which bounds its memory: 16 pairs of 512 tokens
 _PACKAGES = ("torch", "transformers")
 
 Pair = tuple[str, str]
@@ -123,12 +123,25 @@ class CrossEncoder:
     def _score(self, pairs: Sequence[Pair]) -> list[Judgement]:
         """Judgements of pairs, like lengths together so that little is padding."""
         loaded = self._load()
-        order = sorted(range(len(pairs)), key=lambda i: sum(map(len, pairs[i])))
         found: dict[int, Judgement] = {}
-        for at in range(0, len(order), _ROWS):
-            rows = order[at : at + _ROWS]
+        for rows in passes([sum(map(len, pair)) for pair in pairs]):
             found |= zip(rows, loaded.probabilities([pairs[i] for i in rows]), strict=True)
         return [found[i] for i in range(len(pairs))]
+
+
+def passes(lengths: Sequence[int]) -> list[list[int]]:
+    """Which pairs, of so many characters, go through the model together: the short ones first.
+
+    As many as fit: each row of a pass is filled up to its longest.
+    """
+    order = sorted(range(len(lengths)), key=lengths.__getitem__)
+    found: list[list[int]] = []
+    for i in order:
+        if found and (len(found[-1]) + 1) * lengths[i] <= _PASS_CHARACTERS:
+            found[-1].append(i)
+        else:
+            found.append([i])
+    return found
 
 
 class _Loaded:
@@ -196,7 +209,9 @@ def label_places(model: str, names: Mapping[Any, str]) -> tuple[int, int, int]:
 
 def _load(name: str, source: str) -> _Loaded:
     from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
+    from transformers.utils.logging import disable_progress_bar
 
+    disable_progress_bar()  # of a second's loading, into every log
     local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     try:
         config = AutoConfig.from_pretrained(source, **local)

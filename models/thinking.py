@@ -6,6 +6,8 @@ Knows the ``<think>`` blocks of today's open models; a server's own reasoning fi
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 
+from msgspec.structs import replace
+
 from ucbd.models.generation import Missing, TokenEntropies
 
 _OPEN, _CLOSE = "<think>", "</think>"
@@ -38,13 +40,8 @@ def apart(
     """Entropies of the reasoning (None without any) and of the answer."""
     if not reasoning:
         return None, entropies
-    upper = entropies.upper
-    thought = TokenEntropies(
-        entropies.lower[:reasoning], upper and upper[:reasoning], entropies.exact, entropies.top_k
-    )
-    if reasoning >= len(entropies.lower):
+    lower, upper = entropies.lower, entropies.upper
+    thought = replace(entropies, lower=lower[:reasoning], upper=upper and upper[:reasoning])
+    if reasoning >= len(lower):
         return thought, Missing("all of the generation is reasoning")
-    said = TokenEntropies(
-        entropies.lower[reasoning:], upper and upper[reasoning:], entropies.exact, entropies.top_k
-    )
-    return thought, said
+    return thought, replace(entropies, lower=lower[reasoning:], upper=upper and upper[reasoning:])
