@@ -7,47 +7,39 @@ and no threshold: boundaries measure, the policy's rules judge.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Collection, Hashable, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Mapping
 from typing import Any
 
+from ucbd.cascade.bound import bound, certified_rung
 from ucbd.cascade.case import (
     Boundary,
     Case,
     Finding,
     Measured,
-    OutOfScope,
     Question,
     Skipped,
-    StartsEarly,
     StopRule,
     Unavailable,
-    Uninformative,
+    early,
 )
 from ucbd.cascade.entropy import EntropySummary, summarise
+from ucbd.cascade.escalation import escalated
+from ucbd.cascade.findings import DEADLINE, DECIDED, Findings, if_it_fits
+from ucbd.cascade.ladder import DEGRADED, Rung, runs
 from ucbd.cascade.ledger import Ledger
-from ucbd.cascade.outcome import (
-    Action,
-    Decision,
-    Outcome,
-    SampleSet,
-    Stage,
-    StageOutcome,
-    Verdict,
-)
+from ucbd.cascade.outcome import Action, Outcome
 from ucbd.cascade.policy import Policy, Rule
 from ucbd.cascade.reasoning import final_answer
 from ucbd.cascade.scope import IN_SCOPE, Scope, scope
+from ucbd.cascade.verdict import conclude, decide, empty_answer, foresee, judge
 from ucbd.models.engine import Engine
 from ucbd.models.errors import DeadlineExceeded, GatewayError
-from ucbd.models.generation import Generation, Missing
+from ucbd.models.generation import Generation, Listener, Missing
+from ucbd.models.time_limit import TimeLimit
 
 log = logging.getLogger(__name__)
 
-DEADLINE = "deadline"
-DECIDED = "decided"
-GOOD_ENOUGH = Verdict(None, "the evidence is good enough to answer")
+LARGER: Action = "larger_model"
 
 
 async def answer(
@@ -58,151 +50,91 @@ async def answer(
     engine: Engine,
     ledger: Ledger,
     wired: Collection[Action] = (),
+    rung: Rung = "all",
+    listen: Listener | None = None,
+    larger: Engine | None = None,
 ) -> Outcome:
     """Answer a question and decide about the answer, spending no more than the decision needs.
 
+    ``listen`` is told the answer as it comes, unless the policy may withhold it.
+    A stage that does not run on ``rung`` is skipped, also where an explanation wants all of them.
     ``wired`` are the actions the deployment can take by itself: what would help and is wired is
-    an escalation, what is not is an abstention that suggests it. Raises ``DeadlineExceeded`` when
-    time runs out before there is an answer, and the engine's errors about the main answer; what
-    fails later costs evidence, never the answer.
+    an escalation, what is not is an abstention that suggests it. ``larger`` is one of them: a
+    second model, which then answers. Raises ``DeadlineExceeded`` when time runs out before there
+    is an answer, and the engine's errors about the main answer; what fails later costs evidence,
+    never the answer.
     """
-    async with _begun(policy, boundaries, question) as begun:
-        main = await _main_answer(question, engine, ledger)
-        case = Case(question, main, engine, ledger, scope=_scope(policy, question, main))
-        evidence = _Evidence()
+    policy = policy.on(certified_rung(question, rung))
+    begun = _begin(policy, boundaries, question, rung)
+    try:
+        main = await _main_answer(question, engine, ledger, None if policy.withholds else listen)
+        about, entropy = _scope(policy, question, main), _summary(main)
+        found = Findings()
         verdict = empty_answer(main)
 
         for rule in policy.stages:  # in order of increasing cost
-            start, tokens = ledger.clock(), ledger.spent().further_tokens
+            start, tokens = ledger.clock(), ledger.further_tokens
             boundary = boundaries[rule.stage]
-            wanted = verdict is None or question.explain
-            stop = _stop_rule(policy, rule, evidence, boundary.action, question)
-            known = replace(case, stop=stop, started=begun.get(rule.stage))
-            finding = await _assess(boundary, known, rule) if wanted else Skipped(DECIDED)
-            evidence.add(rule, finding)
-            combined = policy.combined(evidence.uncertainties)
-            outcome, exit_ = judge(rule, finding, combined, boundary.action)
+            finding: Finding = Skipped(DECIDED)
+            if verdict is None or question.explain:
+                stop = _stop_rule(policy, rule, found, boundary.action, question)
+                started = begun.get(rule.stage)
+                case = Case(question, main, entropy, engine, ledger, stop, about, started)
+                finding = await _assess(boundary, case, rule, rung)
+            finding = if_it_fits(policy, rule, finding)
+            found.add(rule, finding)
+            combined = found.combined(policy) if isinstance(finding, Measured) else None
+            outcome, exit_ = judge(rule, finding, combined, boundary.action, policy.threshold)
             verdict = verdict or exit_
-            cost = (ledger.spent().further_tokens - tokens) / main.tokens if main.tokens else None
-            evidence.stages.append(_stage(rule, finding, outcome, ledger.clock() - start, cost))
+            cost = (ledger.further_tokens - tokens) / main.tokens if main.tokens else None
+            found.enter(rule, finding, outcome, ledger.clock() - start, cost)
+    finally:
+        await _end(begun.values())
 
-    verdict = verdict or conclude(policy, evidence)
-    decision = decide(verdict, wired)
+    verdict = verdict or conclude(policy, found)
+    decision = decide(verdict, wired if larger is None else {*wired, LARGER})
+    escalation = None
+    if larger is not None and decision == "escalate" and verdict.action == LARGER:
+        escalation = await escalated(question, larger, ledger)
+    answered = escalation is not None and escalation.generation is not None
     return Outcome(
         generation=main,
         decision=decision,
         verdict=verdict,
-        uncertainty=policy.combined(evidence.uncertainties),
-        entropy=_summary(main),
-        samples=evidence.samples,
-        samples_planned=question.samples if evidence.sampled else 0,
+        uncertainty=found.at_exit(policy, verdict),
+        confidence=found.confidence(policy),
+        bound=bound(policy, question, rung, found),
+        unanimous=found.homogenized,
+        entropy=entropy,
+        samples=found.samples,
+        samples_planned=question.samples if found.sampled else 0,
         clusterer=question.clusterer,
-        stages=tuple(evidence.stages),
+        stages=tuple(found.stages),
         spent=ledger.spent(),
-        withheld=policy.withhold and decision != "answer",
+        withheld=policy.withholds and decision != "answer" and not answered,
+        refusal=policy.refusal,
+        rung=rung,
+        escalation=escalation,
     )
 
 
-def judge(
-    rule: Rule, finding: Finding, combined: float | None, action: Action
-) -> tuple[StageOutcome, Verdict | None]:
-    """A stage's outcome and, when it ends the cascade, the verdict. Higher = less certain."""
-    match finding:
-        case Skipped():
-            return "skipped", None
-        case Unavailable():
-            return "unavailable", None
-        case Uninformative() | OutOfScope():
-            return "uninformative", None
-    if finding.alarm:
-        return "fired", Verdict(rule.stage, finding.alarm, action)
-    if rule.fire is not None and finding.score > rule.fire:
-        message = f"{finding.signal} is {finding.score:.3f}, above {rule.fire:g}"
-        return "fired", Verdict(rule.stage, message, action)
-    if combined is not None and rule.high is not None and combined > rule.high:
-        message = f"the combined uncertainty is {combined:.3f}, above {rule.high:g}"
-        return "fired", Verdict(rule.stage, message, action)
-    if combined is not None and rule.accept is not None and combined < rule.accept:
-        return "accepted", GOOD_ENOUGH
-    return "passed", None
-
-
-def foresee(
-    policy: Policy, rule: Rule, uncertainties: Mapping[str, float], action: Action
-) -> Callable[[Finding], Hashable]:
-    """What the cascade would decide if a stage found that, ``uncertainties`` being known before it.
-
-    True for an answer, False for none. Where later stages are still to come and this one leaves it
-    to them, every finding is a case of its own: what they will make of it is not known.
-    """
-    last = rule is policy.stages[-1]
-
-    def decides(finding: Finding) -> Hashable:
-        found = {rule.stage: finding.uncertainty} if isinstance(finding, Measured) else {}
-        combined = policy.combined({**uncertainties, **found})
-        _, verdict = judge(rule, finding, combined, action)
-        if verdict:
-            return verdict.boundary is None
-        if not last:
-            return finding
-        return combined is not None and combined <= policy.threshold
-
-    return decides
-
-
-def conclude(policy: Policy, evidence: "_Evidence") -> Verdict:
-    """The verdict when no stage ended the cascade: by everything that could rank, together.
-
-    In the homogenized stratum sampling is not part of it, so the other signals decide alone. No
-    evidence at all is never certainty; that there can be none, as of a poem, is no reason against
-    the answer either.
-    """
-    cut = any(stage.reason == DEADLINE for stage in evidence.stages)
-    boundary = DEADLINE if cut else "combined"
-    action: Action | None = None if cut else "human"
-    combined = policy.combined(evidence.uncertainties)
-    if combined is None and evidence.out_of_scope:
-        return Verdict(None, f"no evidence is about answers of this kind: {evidence.out_of_scope}")
-    if combined is None:
-        reasons = "; ".join(f"{s.name}: {s.reason}" for s in evidence.stages)
-        return Verdict(boundary, f"nothing could be measured ({reasons})", action)
-    if combined > policy.threshold:
-        message = f"the combined uncertainty is {combined:.3f}, above {policy.threshold:g}"
-        return Verdict(boundary, message, action)
-    return GOOD_ENOUGH
-
-
-def empty_answer(main: Generation) -> Verdict | None:
-    """An empty answer is no answer, however certain the model was of it."""
-    if final_answer(main.text):
-        return None
-    return Verdict("combined", "the model's answer is empty", "larger_model")
-
-
-def decide(verdict: Verdict, wired: Collection[Action]) -> Decision:
-    """Answer, or escalate to what would help where the deployment can do that, else abstain."""
-    if verdict.boundary is None:
-        return "answer"
-    return "escalate" if verdict.action in wired else "abstain"
-
-
-@asynccontextmanager
-async def _begun(
-    policy: Policy, boundaries: Mapping[str, Boundary], question: Question
-) -> AsyncIterator[dict[str, asyncio.Task[Any]]]:
-    """What depends on the question alone, begun with the request; ends with it."""
-    stages = [boundaries[rule.stage] for rule in policy.stages]
-    begun = {
-        boundary.name: asyncio.ensure_future(boundary.ahead(question))
+def _begin(
+    policy: Policy, boundaries: Mapping[str, Boundary], question: Question, rung: Rung
+) -> dict[str, asyncio.Task[Any]]:
+    """What depends on the question alone, begun with the request; to be ended with it."""
+    stages = [boundaries[rule.stage] for rule in policy.stages if runs(rule.stage, rung)]
+    return {
+        boundary.name: asyncio.ensure_future(ahead(question))
         for boundary in stages
-        if isinstance(boundary, StartsEarly)
+        if (ahead := early(boundary)) is not None
     }
-    try:
-        yield begun
-    finally:
-        for task in begun.values():
-            task.cancel()
-        await asyncio.gather(*begun.values(), return_exceptions=True)
+
+
+async def _end(begun: Collection[asyncio.Task[Any]]) -> None:
+    for task in begun:
+        task.cancel()
+    if begun:
+        await asyncio.gather(*begun, return_exceptions=True)
 
 
 def _scope(policy: Policy, question: Question, main: Generation) -> Scope:
@@ -212,52 +144,40 @@ def _scope(policy: Policy, question: Question, main: Generation) -> Scope:
 
 
 def _stop_rule(
-    policy: Policy, rule: Rule, evidence: "_Evidence", action: Action, question: Question
+    policy: Policy, rule: Rule, found: Findings, action: Action, question: Question
 ) -> StopRule | None:
-    """All evidence is wanted for an explanation, and by a policy that names no error."""
-    if policy.stop_error is None or question.explain:
+    """All evidence is wanted for an explanation, and by a policy that names no error; and only
+    samples come one after another."""
+    if runs(rule.stage, "no_sampling") or policy.stop_error is None or question.explain:
         return None
-    return StopRule(policy.stop_error, foresee(policy, rule, evidence.uncertainties, action))
+    return StopRule(policy.stop_error, foresee(policy, rule, found.uncertainties, action))
 
 
-@dataclass(slots=True)
-class _Evidence:
-    """What the stages have found so far."""
-
-    uncertainties: dict[str, float] = field(default_factory=dict)
-    samples: SampleSet | None = None
-    sampled: bool = False
-    out_of_scope: str | None = None
-    stages: list[Stage] = field(default_factory=list)
-
-    def add(self, rule: Rule, finding: Finding) -> None:
-        self.sampled |= rule.stage == "sampling" and not isinstance(finding, Skipped | OutOfScope)
-        if isinstance(finding, OutOfScope):
-            self.out_of_scope = finding.why
-        if isinstance(finding, Measured):
-            self.uncertainties[rule.stage] = finding.uncertainty
-        if isinstance(finding, Measured | Uninformative):
-            self.samples = finding.samples or self.samples
-
-
-async def _main_answer(question: Question, engine: Engine, ledger: Ledger) -> Generation:
+async def _main_answer(
+    question: Question, engine: Engine, ledger: Ledger, listen: Listener | None
+) -> Generation:
+    start = ledger.clock()
     try:
-        async with asyncio.timeout(ledger.remaining()):
-            work = engine.generate(question.prompt, question.options, entropies=True)
+        with TimeLimit(ledger.remaining()):
+            work = engine.generate(question.prompt, question.options, entropies=True, listen=listen)
             main = await ledger.wait(work)
     except TimeoutError as error:
         raise DeadlineExceeded("the deadline passed before the answer was complete") from error
-    ledger.record_main(main)
+    ledger.record_main(main, ledger.clock() - start)
     return main
 
 
-async def _assess(boundary: Boundary, case: Case, rule: Rule) -> Finding:
-    """The boundary's finding; time running out and every fault are findings too."""
+async def _assess(boundary: Boundary, case: Case, rule: Rule, rung: Rung) -> Finding:
+    """The boundary's finding; being shed, time running out and every fault are findings too."""
+    if not runs(rule.stage, rung):
+        return Skipped(DEGRADED)
     left = case.ledger.remaining()
-    if left is not None and left <= (rule.seconds or 0):
+    if left is not None and left <= _takes(rule, case.ledger):
         return Skipped(DEADLINE)
     try:
-        async with asyncio.timeout(case.ledger.remaining()):
+        if runs(rule.stage, "fluency"):  # free: it waits for nothing
+            return await boundary.assess(case)
+        with TimeLimit(left):
             return await boundary.assess(case)
     except TimeoutError:
         return Unavailable(DEADLINE)
@@ -270,18 +190,11 @@ async def _assess(boundary: Boundary, case: Case, rule: Rule) -> Finding:
         return Unavailable("internal error")
 
 
-def _stage(
-    rule: Rule, finding: Finding, outcome: StageOutcome, seconds: float, cost: float | None
-) -> Stage:
-    return Stage(
-        name=rule.stage,
-        score=None if isinstance(finding, Unavailable | Skipped) else finding.score,
-        threshold=rule.fire,
-        outcome=outcome,
-        reason=None if isinstance(finding, Measured) else finding.reason,
-        seconds=seconds,
-        cost=cost,
-    )
+def _takes(rule: Rule, ledger: Ledger) -> float:
+    """Seconds that a stage takes at least: the policy's, else an answer's where it draws some."""
+    if rule.seconds is not None:
+        return rule.seconds
+    return 0.0 if runs(rule.stage, "no_sampling") else ledger.main_seconds
 
 
 def _summary(main: Generation) -> EntropySummary | Missing:

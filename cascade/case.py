@@ -3,20 +3,27 @@
 Knows no particular boundary and no threshold: a boundary measures, the policy judges.
 """
 
-from collections.abc import Awaitable, Callable, Hashable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Coroutine, Hashable
 from datetime import datetime
-from typing import Any, Protocol, TypeVar, cast, runtime_checkable
+from typing import Any, Protocol, TypeVar, cast
 
+from msgspec import Struct
+
+from ucbd.cascade.entropy import EntropySummary
 from ucbd.cascade.ledger import Ledger
 from ucbd.cascade.outcome import Action, SampleSet
 from ucbd.cascade.scope import IN_SCOPE, Scope
 from ucbd.models.engine import Engine
-from ucbd.models.generation import EncodedPrompt, Generation, GenerationOptions, Message
+from ucbd.models.generation import (
+    EncodedPrompt,
+    Generation,
+    GenerationOptions,
+    Message,
+    Missing,
+)
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(Struct, frozen=True):
     """One request as the cascade sees it: encoded once, limits resolved.
 
     ``samples`` is how many may be drawn (0 forbids sampling); ``clusterer`` is the name of the one
@@ -24,7 +31,8 @@ class Question:
     question in words, the last user's turn of a conversation, for evidence that reads meaning:
     ``prompt`` holds only what the model reads. Empty when there is none. ``asked_at`` is when it
     was asked, None when that is not known. ``evidence`` are documents that came with it.
-    ``conversation`` is what ``prompt`` was encoded from, for a call that goes on from there.
+    ``conversation`` is what ``prompt`` was encoded from, for a call that goes on from there;
+    ``raw`` when that was a text to continue, without the model's chat template.
     """
 
     prompt: EncodedPrompt
@@ -36,21 +44,23 @@ class Question:
     asked_at: datetime | None = None
     evidence: tuple[str, ...] = ()
     conversation: tuple[Message, ...] = ()
+    raw: bool = False
 
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(Struct, frozen=True):
     """A question with its main answer, and what a boundary may use to look into it.
 
+    ``entropy`` is the summary of the answer's token entropies.
     ``stop`` None wants all of the evidence. ``scope`` tells which evidence says nothing here.
     ``started`` is the work of this boundary that began while the answer was being generated.
     """
 
     question: Question
     answer: Generation
+    entropy: EntropySummary | Missing
     engine: Engine
     ledger: Ledger
     stop: "StopRule | None" = None
@@ -63,8 +73,7 @@ class Case:
         return cast("T", await self.ledger.wait(work))
 
 
-@dataclass(frozen=True, slots=True)
-class StopRule:
+class StopRule(Struct, frozen=True):
     """When a boundary may stop measuring: the rest would hardly change the decision.
 
     ``decides`` tells what the cascade would decide if the boundary found that; ``error`` is the
@@ -75,13 +84,13 @@ class StopRule:
     decides: Callable[["Finding"], Hashable]
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
+class Measured(Struct, frozen=True):
     """A boundary's evidence.
 
     ``signal`` names the score with every parameter that changes its value. ``score`` is in the
     boundary's own unit and ``uncertainty`` is the same evidence on [0, 1] by a fixed, documented
     map; higher = less certain in both. ``alarm`` says why the stage fires whatever its threshold.
+    ``drawn`` is how many samples it was foreseen from, None where all that it names were there.
     """
 
     signal: str
@@ -89,10 +98,15 @@ class Measured:
     uncertainty: float
     alarm: str | None = None
     samples: SampleSet | None = None
+    drawn: int | None = None
+
+    @property
+    def described(self) -> str:
+        """The signal, and how much of it there was."""
+        return self.signal if self.drawn is None else f"{self.signal[:-1]},drawn={self.drawn})"
 
 
-@dataclass(frozen=True, slots=True)
-class Uninformative:
+class Uninformative(Struct, frozen=True):
     """The boundary looked and cannot rank this case: neither certain nor uncertain."""
 
     signal: str
@@ -101,8 +115,7 @@ class Uninformative:
     samples: SampleSet | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class OutOfScope:
+class OutOfScope(Struct, frozen=True):
     """The boundary's evidence says nothing about answers of this kind, and why."""
 
     why: str
@@ -114,15 +127,13 @@ class OutOfScope:
         return f"out_of_scope: {self.why}"
 
 
-@dataclass(frozen=True, slots=True)
-class Unavailable:
+class Unavailable(Struct, frozen=True):
     """The boundary's evidence could not be had, and why."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Skipped:
+class Skipped(Struct, frozen=True):
     """The boundary was not asked, and why."""
 
     reason: str
@@ -142,13 +153,15 @@ class Boundary(Protocol):
         ...
 
 
-@runtime_checkable
-class StartsEarly(Protocol):
-    """A boundary with work that depends on the question alone.
+Ahead = Callable[[Question], Coroutine[Any, Any, Any]]
+"""A boundary's work that depends on the question alone: what ``Case.prepared`` gives to ``assess``.
 
-    It begins with the request and adds no latency as long as the main answer takes longer.
-    """
+It begins with the request and adds no latency as long as the main answer takes longer. May raise as
+``assess`` may.
+"""
 
-    async def ahead(self, question: Question) -> Any:
-        """What ``Case.prepared`` gives to ``assess``. May raise as ``assess`` may."""
-        ...
+
+def early(boundary: Boundary) -> Ahead | None:
+    """What a boundary has as ``ahead``; None where it has nothing to begin with."""
+    ahead: Ahead | None = getattr(boundary, "ahead", None)
+    return ahead

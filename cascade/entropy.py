@@ -6,8 +6,8 @@ higher means less certain (method.md sections 3 and 6).
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from statistics import fmean
+
+from msgspec import Struct
 
 from ucbd.models.generation import Missing, TokenEntropies
 
@@ -15,14 +15,14 @@ HIGH_ENTROPY_NATS = 1.0
 """A token counts into ``high_share`` above this: about three equally likely continuations."""
 
 
-@dataclass(frozen=True, slots=True)
-class EntropySummary:
+class EntropySummary(Struct, frozen=True):
     """Token entropy of one answer, in nats; higher = less certain (method.md section 3, B1).
 
     ``mean``, ``max``, ``std`` (population) and ``high_share`` are over the answer's tokens. When
     ``exact``, ``lower == mean == upper``. Otherwise ``lower`` and ``upper`` bound the mean, and
     the other four are of the per-token midpoints, or None when there is no upper bound.
-    ``top_k`` tells from how many log-probabilities the bounds were made.
+    ``top_k`` tells from how many log-probabilities the bounds were made; ``constrained`` that a
+    grammar had forbidden tokens before.
     """
 
     mean: float | None
@@ -34,14 +34,14 @@ class EntropySummary:
     exact: bool
     top_k: int | None
     tokens: int
+    constrained: bool = False
 
     @property
     def signal(self) -> str:
         """Name of the value ``score`` gives, with everything that changes its meaning."""
-        if self.exact:
-            return "mean_token_entropy(exact)"
-        kind = "lower" if self.mean is None else "midpoint"
-        return f"mean_token_entropy({kind},k={self.top_k})"
+        kind = "exact" if self.exact else "lower" if self.mean is None else "midpoint"
+        k = "" if self.exact else f",k={self.top_k}"
+        return f"mean_token_entropy({kind}{k}{',constrained' if self.constrained else ''})"
 
     @property
     def score(self) -> float:
@@ -57,36 +57,38 @@ def summarise(entropies: TokenEntropies) -> EntropySummary | Missing:
     if not all(map(math.isfinite, (*entropies.lower, *(upper or ())))):
         return Missing("the engine returned token entropies that are not finite")
     tokens = len(entropies.lower)
+    lower = _mean(entropies.lower)
     if upper is None:
         return EntropySummary(
             mean=None,
             max=None,
             std=None,
             high_share=None,
-            lower=fmean(entropies.lower),
+            lower=lower,
             upper=None,
             exact=False,
             top_k=entropies.top_k,
             tokens=tokens,
+            constrained=entropies.constrained,
         )
-    values = [(low + high) / 2 for low, high in zip(entropies.lower, upper, strict=True)]
+    values = entropies.points
+    mean = _mean(values)
     return EntropySummary(
-        mean=fmean(values),
+        mean=mean,
         max=max(values),
-        std=_deviation(values),
-        high_share=sum(value > HIGH_ENTROPY_NATS for value in values) / tokens,
-        lower=fmean(entropies.lower),
-        upper=fmean(upper),
+        std=math.sqrt(_mean([(value - mean) ** 2 for value in values])),
+        high_share=sum([value > HIGH_ENTROPY_NATS for value in values]) / tokens,
+        lower=lower,
+        upper=_mean(upper),
         exact=entropies.exact,
         top_k=entropies.top_k,
         tokens=tokens,
+        constrained=entropies.constrained,
     )
 
 
-def _deviation(values: Sequence[float]) -> float:
-    """Of a population; ``statistics.pstdev`` works in fractions and takes 25 times as long."""
-    mean = fmean(values)
-    return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / len(values))
+def _mean(values: Sequence[float]) -> float:
+    return math.fsum(values) / len(values)
 
 
 def discrete_semantic_entropy(cluster_sizes: Sequence[int]) -> float:

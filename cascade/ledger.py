@@ -21,9 +21,13 @@ class Ledger:
     ) -> None:
         self.deadline = deadline
         self.clock = clock
+        self.prompt_tokens = 0  # of the main answer's prompt, as the engine counted them
+        self.main_seconds = 0.0  # how long the main answer took, from its call on
         self._main_tokens = 0
         self._sampled_tokens = 0
         self._judged_tokens = 0
+        self._choice_tokens = 0
+        self._larger_tokens = 0
         self._engine_calls = 0
         self._waited = 0.0
 
@@ -39,8 +43,10 @@ class Ledger:
         finally:
             self._waited += self.clock() - start
 
-    def record_main(self, generation: Generation) -> None:
-        """Enter the main answer."""
+    def record_main(self, generation: Generation, seconds: float) -> None:
+        """Enter the main answer, and how long it took."""
+        self.main_seconds = seconds
+        self.prompt_tokens = generation.prompt_tokens
         self._main_tokens += generation.tokens
         self._engine_calls += 1
 
@@ -49,10 +55,27 @@ class Ledger:
         self._sampled_tokens += generation.tokens
         self._engine_calls += 1
 
+    def record_choice(self, generation: Generation) -> None:
+        """Enter one further choice beside the main answer."""
+        self._choice_tokens += generation.tokens
+        self._engine_calls += 1
+
+    def record_larger(self, generation: Generation) -> None:
+        """Enter the larger tier's answer."""
+        self._larger_tokens += generation.tokens
+        self._engine_calls += 1
+
     def record_judgement(self) -> None:
         """Enter one token in which the model judged an answer."""
         self._judged_tokens += 1
         self._engine_calls += 1
+
+    @property
+    def further_tokens(self) -> int:
+        """All tokens so far but the main answer's; see ``Spent``."""
+        return (
+            self._sampled_tokens + self._judged_tokens + self._choice_tokens + self._larger_tokens
+        )
 
     def spent(self) -> Spent:
         """The account so far."""
@@ -60,6 +83,8 @@ class Ledger:
             main_tokens=self._main_tokens,
             sampled_tokens=self._sampled_tokens,
             judged_tokens=self._judged_tokens,
+            choice_tokens=self._choice_tokens,
+            larger_tokens=self._larger_tokens,
             engine_calls=self._engine_calls,
             waited=self._waited,
         )

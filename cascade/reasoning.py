@@ -16,5 +16,7 @@ def final_answer(text: str) -> str:
 
     A block that was never closed is reasoning to the end.
     """
+    if ">" not in text:  # no mark, as of nearly every answer
+        return text.strip()
     without = _BLOCK.sub("", text)
     return _HEADLESS.sub("", without).strip()

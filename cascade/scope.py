@@ -21,7 +21,15 @@ _READ = 2_000  # characters of either end: where what is asked for stands
 
 
 def _any(*patterns: str, flags: int = 0) -> re.Pattern[str]:
-    return re.compile("|".join(patterns), flags)
+    """Any of them. What begins alike is looked for together: most places of a text are no such
+    beginning, and one look tells it."""
+    ends: dict[str, list[str]] = {}
+    for pattern in patterns:
+        start = next((mark for mark in ("^", r"\b") if pattern.startswith(mark)), "")
+        ends.setdefault(start, []).append(pattern.removeprefix(start))
+    return re.compile(
+        "|".join(f"{start}(?:{'|'.join(some)})" for start, some in ends.items()), flags
+    )
 
 
 def _words(text: str) -> str:
@@ -135,7 +143,7 @@ _CODE = _any(
     flags=re.MULTILINE,
 )
 _PROGRAMS = _any(
-    r"(?<!monty )\b(?:python|javascript|typescript|golang|bash|sql|regex|css|html|powershell|awk"
+    r"\b(?<!monty )(?:python|javascript|typescript|golang|bash|sql|regex|css|html|powershell|awk"
     r"|pandas|numpy|django|flask|fastapi|nginx|kubectl|kubernetes|dockerfile|docker|terraform"
     r"|ansible|npm|pip|cron|makefile|json|yaml|csv|webpack|github|git|useeffect|dataframes?"
     r"|one[- ]liner|segmentation fault|stack ?trace|traceback|syntax error|undefined reference)\b",

@@ -8,7 +8,6 @@ text that was to be made up it says how free the model was, not whether it was w
 import math
 
 from ucbd.cascade.case import Case, Finding, Measured, OutOfScope, Unavailable
-from ucbd.cascade.entropy import summarise
 from ucbd.cascade.outcome import Action
 from ucbd.models.generation import Missing
 
@@ -27,8 +26,7 @@ class Fluency:
 
     async def assess(self, case: Case) -> Finding:
         """Read the main answer's entropies; ``Unavailable`` when the engine gave none."""
-        entropies = case.answer.entropies
-        summary = entropies if isinstance(entropies, Missing) else summarise(entropies)
+        summary = case.entropy
         if isinstance(summary, Missing):
             return Unavailable(summary.reason)
         if case.scope.answer:

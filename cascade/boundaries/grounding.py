@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from ucbd.cascade.case import Case, Finding, Measured, OutOfScope, Question, Unavailable
+from ucbd.cascade.case import Ahead, Case, Finding, Measured, OutOfScope, Question, Unavailable
 from ucbd.cascade.clustering.wording import sentences
 from ucbd.cascade.outcome import Action
 from ucbd.cascade.reasoning import final_answer
@@ -42,15 +42,20 @@ class Grounding:
         self._support = support
         self._retriever = retriever
 
-    async def ahead(self, question: Question) -> Sequence[str]:
-        """The evidence: what came with the request, or what is retrieved for it."""
+    @property
+    def ahead(self) -> Ahead | None:
+        """See ``Ahead``: only where something can be retrieved is there work to begin."""
+        return self._evidence if self._retriever else None
+
+    async def _evidence(self, question: Question) -> Sequence[str]:
+        """What came with the request, or what is retrieved for it."""
         if question.evidence or self._retriever is None or not question.text:
             return question.evidence
         return await self._retriever.retrieve(question.text)
 
     async def assess(self, case: Case) -> Finding:
         """``Unavailable`` without evidence, or where support cannot be told of any sentence."""
-        evidence = await case.prepared(self.ahead)
+        evidence = await case.prepared(self._evidence)
         if not any(text.strip() for text in evidence):
             return Unavailable("there is no evidence to hold the answer against")
         if case.scope.answer:

@@ -25,12 +25,14 @@ class Pointer:
         self._model = model
 
     async def assess(self, case: Case) -> Finding:
-        """``Unavailable`` where no pointer was fitted, and without exact token entropies."""
+        """``Unavailable`` where no pointer was fitted, and without exact, raw token entropies."""
         if self._model is None:
             return Unavailable("no pointer is fitted to this model")
         entropies = case.answer.entropies
         if isinstance(entropies, Missing):
             return Unavailable(entropies.reason)
+        if entropies.constrained:
+            return Unavailable("the pointer has not seen answers that a grammar constrains")
         found = features(case.question.text, final_answer(case.answer.text), entropies)
         if isinstance(found, Missing):
             return Unavailable(found.reason)

@@ -7,10 +7,13 @@ certainty (method.md section 1).
 
 import asyncio
 import hashlib
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
+
+from msgspec.structs import replace
 
 from ucbd.cascade.case import (
     Case,
@@ -149,11 +152,11 @@ def _foreseen(samples: SampleSet, outlook: Outlook) -> Measured | Uninformative:
         )
         return Uninformative(_signal(samples), samples.semantic_entropy, reason, samples)
     return Measured(
-        f"{_signal(samples)[:-1]},drawn={samples.drawn})",
-        outlook.semantic_entropy,
-        1 - outlook.support,
-        None,
-        samples,
+        signal=_signal(samples),
+        score=outlook.semantic_entropy,
+        uncertainty=1 - outlook.support,
+        samples=samples,
+        drawn=samples.drawn,
     )
 
 
@@ -171,13 +174,25 @@ def _rounds(planned: int, *, early: bool) -> Iterator[tuple[int, int]]:
         yield start, end
 
 
+@lru_cache(256)
+def sequences(planned: int, *, early: bool) -> int:
+    """Sequences that a request holds in the engine on average, all of its samples being drawn.
+
+    Its answer alone at first, then each round's samples together: (1 + N) ÷ (1 + rounds), rounded
+    up. ``early`` as where sampling may stop before the last.
+    """
+    rounds = len(list(_rounds(planned, early=early and planned <= LARGEST))) if planned else 0
+    return math.ceil((1 + planned) / (1 + rounds))
+
+
 def sample_options(question: Question) -> list[GenerationOptions]:
     """How each sample is drawn: T = 1 and the whole distribution, a seed of its own each.
 
-    Everything else (``stop``, ``max_tokens``) is the main answer's.
+    Everything else (``stop``, ``max_tokens``, a schema) is the main answer's.
     """
     seeds = sample_seeds(question.options.seed, question.samples)
-    return [replace(question.options, temperature=1.0, top_p=1.0, seed=seed) for seed in seeds]
+    drawn = replace(question.options, temperature=1.0, top_p=1.0, logprobs=None)
+    return [replace(drawn, seed=seed) for seed in seeds]
 
 
 def sample_seeds(seed: int | None, n: int) -> list[int | None]:

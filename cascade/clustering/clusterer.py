@@ -3,9 +3,14 @@
 Knows similarities, not texts.
 """
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
+
+T = TypeVar("T")
+
+_INLINE_CHARACTERS = 8000  # of all texts together: a millisecond or two
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,17 @@ class Clusterer(Protocol):
         those that judge meaning given it; empty when it is not known.
         """
         ...
+
+
+async def beside_the_loop(texts: Sequence[str], work: Callable[[], T]) -> T:
+    """What ``work`` over these texts gives: at once where they are short, else from a thread.
+
+    A thread switch takes longer than ten short answers; thirty long ones would hold every other
+    request up for tens of milliseconds.
+    """
+    if sum(map(len, texts)) <= _INLINE_CHARACTERS:
+        return work()
+    return await asyncio.to_thread(work)
 
 
 def in_order_of_appearance(labels: Sequence[int]) -> tuple[int, ...]:

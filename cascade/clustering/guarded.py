@@ -6,7 +6,12 @@ Splits the clusters of the clusterer it wraps, and never merges. Knows no simila
 from collections import Counter
 from collections.abc import Sequence
 
-from ucbd.cascade.clustering.clusterer import Clusterer, Clustering, in_order_of_appearance
+from ucbd.cascade.clustering.clusterer import (
+    Clusterer,
+    Clustering,
+    beside_the_loop,
+    in_order_of_appearance,
+)
 from ucbd.cascade.clustering.guard import Values, differ, values_of
 
 
@@ -29,17 +34,25 @@ class Guarded:
     ) -> Clustering:
         """See ``Clusterer``."""
         whole = await self._clusterer.cluster(answer, samples, question=question)
-        given = values_of(question)
-        said = {text: values_of(text) for text in {answer, *samples}}
-        groups = _Groups(said, given)
-        counts = Counter(zip(whole.labels, samples, strict=True))
-        for label, text in sorted(counts, key=lambda key: (-counts[key], key[1])):
-            groups.place(label, text)
-        found = [groups.of(label, text) for label, text in zip(whole.labels, samples, strict=True)]
-        numbers = {group: i for i, group in enumerate(dict.fromkeys(found))}
-        home = None if whole.answer is None else groups.home(whole.answer, answer)
-        labels = in_order_of_appearance([numbers[group] for group in found])
-        return Clustering(labels, None if home is None else numbers[home])
+        return await beside_the_loop(
+            (answer, *samples), lambda: _taken_apart(whole, answer, samples, question)
+        )
+
+
+def _taken_apart(
+    whole: Clustering, answer: str, samples: Sequence[str], question: str
+) -> Clustering:
+    given = values_of(question)
+    said = {text: values_of(text) for text in {answer, *samples}}
+    groups = _Groups(said, given)
+    counts = Counter(zip(whole.labels, samples, strict=True))
+    for label, text in sorted(counts, key=lambda key: (-counts[key], key[1])):
+        groups.place(label, text)
+    found = [groups.of(label, text) for label, text in zip(whole.labels, samples, strict=True)]
+    numbers = {group: i for i, group in enumerate(dict.fromkeys(found))}
+    home = None if whole.answer is None else groups.home(whole.answer, answer)
+    labels = in_order_of_appearance([numbers[group] for group in found])
+    return Clustering(labels, None if home is None else numbers[home])
 
 
 _Group = tuple[int, int]

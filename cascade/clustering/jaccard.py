@@ -6,7 +6,11 @@ Sees form only: two phrasings of one fact are two clusters unless they share wor
 from collections.abc import Sequence
 from itertools import pairwise
 
-from ucbd.cascade.clustering.clusterer import Clustering, in_order_of_appearance
+from ucbd.cascade.clustering.clusterer import (
+    Clustering,
+    beside_the_loop,
+    in_order_of_appearance,
+)
 
 
 class Jaccard:
@@ -23,33 +27,44 @@ class Jaccard:
     async def cluster(
         self, answer: str, samples: Sequence[str], *, question: str = ""
     ) -> Clustering:
-        """See ``Clusterer``. Runs inline: it is shorter than a thread switch."""
-        grams = [bigrams(text) for text in samples]
+        """See ``Clusterer``."""
+        return await beside_the_loop((answer, *samples), lambda: self._clustered(answer, samples))
+
+    def _clustered(self, answer: str, samples: Sequence[str]) -> Clustering:
+        *grams, said = marked((*samples, answer))
         labels = list(range(len(grams)))
         for i, one in enumerate(grams):
             for j in range(i):
                 if labels[i] != labels[j] and similarity(one, grams[j]) >= self._threshold:
                     labels = [labels[i] if label == labels[j] else label for label in labels]
         ordered = in_order_of_appearance(labels)
-        return Clustering(ordered, self._home(bigrams(answer), grams, ordered))
+        return Clustering(ordered, self._home(said, grams, ordered))
 
-    def _home(
-        self, answer: frozenset[object], grams: Sequence[frozenset[object]], labels: Sequence[int]
-    ) -> int | None:
+    def _home(self, answer: int, grams: Sequence[int], labels: Sequence[int]) -> int | None:
         """Label of the sample most like the answer, if it is like enough."""
         alike = [similarity(answer, gram) for gram in grams]
         best = max(range(len(grams)), key=alike.__getitem__)
         return labels[best] if alike[best] >= self._threshold else None
 
 
-def bigrams(text: str) -> frozenset[object]:
-    """Word bigrams of the lower-cased text; a single word is its own element; empty for none."""
-    words = text.lower().split()
-    return frozenset(words if len(words) == 1 else pairwise(words))
+def marked(texts: Sequence[str]) -> list[int]:
+    """Each text's word bigrams as the bits of a number, the same bit for the same bigram in all.
+
+    Of the lower-cased text; a single word is its own element; 0 for no word. Two numbers are
+    compared in a fiftieth of the time that two sets take.
+    """
+    bits: dict[object, int] = {}
+    marks = []
+    for text in texts:
+        words = text.lower().split()
+        mark = 0
+        for gram in words if len(words) == 1 else pairwise(words):
+            mark |= bits.setdefault(gram, 1 << len(bits))
+        marks.append(mark)
+    return marks
 
 
-def similarity(one: frozenset[object], other: frozenset[object]) -> float:
+def similarity(one: int, other: int) -> float:
     """``|A∩B| / |A∪B|``, 0 … 1; 0 when both are empty, since nothing was said."""
-    shared = len(one & other)
-    union = len(one) + len(other) - shared
-    return shared / union if union else 0.0
+    union = (one | other).bit_count()
+    return (one & other).bit_count() / union if union else 0.0

@@ -20,10 +20,12 @@ _FUNCTION_WORDS = (
     "their that this which who as from"
 )
 _DROPPED = frozenset(_FUNCTION_WORDS.split())
+_NOTHING = frozenset({""})
 _ARTICLES = ("a", "an", "the")
 _ENDINGS = ("ies", "es", "s", "ed", "ing")
 _STEM = 3  # letters that stay at least
-_KEPT = 4096  # texts; a request has N + 2
+_KEPT = 512  # texts: 40 requests' worth; one of 3,000 words takes 220 kB
+_KEPT_STEMS = 16384  # words; a text repeats them, and so do the samples of a request
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +46,16 @@ class Wording:
 @lru_cache(_KEPT)
 def wording(text: str) -> Wording:
     """The wording of a text."""
-    first = _SENTENCE_END.split(_SPACED_POINT.sub(".", text.strip()), maxsplit=1)[0]
-    return Wording(_plain(text), content_words(text), content_words(first), values_of(first))
+    whole = _SPACED_POINT.sub(".", text.strip())
+    first = _SENTENCE_END.split(whole, maxsplit=1)[0]
+    words = content_words(text)
+    sentence = words if first == text.strip() else content_words(first)
+    return Wording(_plain(text), words, sentence, values_of(first))
 
 
 def content_words(text: str) -> frozenset[str]:
     """Its words without function words, endings, case and accents."""
-    return _stems(_WORD.findall(_normal(text)))
+    return frozenset(map(_stem, _WORD.findall(_normal(text)))) - _NOTHING
 
 
 def sentences(text: str) -> list[str]:
@@ -70,17 +75,19 @@ def _plain(text: str) -> str:
 
 def _normal(text: str) -> str:
     """Compatibility forms unified, accents dropped."""
+    if text.isascii():
+        return text
     decomposed = unicodedata.normalize("NFKD", text)
     return "".join(char for char in decomposed if not unicodedata.combining(char))
 
 
-def _stems(words: list[str]) -> frozenset[str]:
-    plain = (_POSSESSIVE.sub("", word.casefold()) for word in words)
-    return frozenset(_stem(word) for word in plain if word not in _DROPPED)
-
-
+@lru_cache(_KEPT_STEMS)
 def _stem(word: str) -> str:
+    """A word without its ending; empty for a function word."""
+    plain = _POSSESSIVE.sub("", word.casefold())
+    if plain in _DROPPED:
+        return ""
     for ending in _ENDINGS:
-        if word.endswith(ending) and len(word) - len(ending) >= _STEM:
-            return word[: -len(ending)]
-    return word
+        if plain.endswith(ending) and len(plain) - len(ending) >= _STEM:
+            return plain[: -len(ending)]
+    return plain

@@ -6,10 +6,13 @@ Knows no file and no score.
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from ucbd.cascade.boundaries.sampling import sample_seeds
+from msgspec.structs import replace
+
+from ucbd.cascade.boundaries.sampling import sample_options, sample_seeds
 from ucbd.cascade.boundaries.self_assessment import p_true
+from ucbd.cascade.case import Question
 from ucbd.cascade.evaluation.records import Answer, Record, Sample, SamplingSettings
 from ucbd.cascade.reasoning import final_answer
 from ucbd.models.engine import Engine
@@ -51,8 +54,32 @@ async def ask(record: Record, engine: Engine, asking: Asking) -> Record:
         "model": engine.info.id,
         "model_revision": engine.info.revision,
         "vocab_size": engine.info.vocab_size,
+        "prompt_template": engine.info.prompt_template,
     }
     return _unlabelled(record).model_copy(update=found)
+
+
+@dataclass(frozen=True, slots=True)
+class Further:
+    """What was asked beside an answer: samples, and P(True) of it (None out of reach)."""
+
+    samples: tuple[Generation, ...]
+    p_true: float | None
+
+
+async def ask_further(question: Question, given: Generation, engine: Engine, n: int) -> Further:
+    """``n`` samples of a question that was answered, drawn as the cascade draws them, and P(True).
+
+    In the background, and independent of the samples that the answer's own decision was made by.
+    Raises the engine's errors.
+    """
+    options = replace(question.options, seed=None, background=True)
+    work = [
+        engine.generate(question.prompt, drawn, entropies=False)
+        for drawn in sample_options(replace(question, options=options, samples=n))
+    ]
+    samples = await asyncio.gather(*work)
+    return Further(tuple(samples), await _believed(engine, question.conversation, given))
 
 
 async def ask_all(

@@ -7,15 +7,43 @@ from typing import Any
 NONE = "–"
 
 
+def document(title: str, style: str, body: str) -> str:
+    """A whole page that needs nothing beside itself."""
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(title)}</title><style>{style}</style></head>"
+        f"<body><main>{body}</main></body></html>\n"
+    )
+
+
 def section(title: str, body: str) -> str:
     """A part of the page under its heading."""
     return f"<section><h2>{escape(title)}</h2>{body}</section>"
 
 
-def figure(plot: str, caption: str, markup: bool = False) -> str:
-    """A plot above its caption, which is escaped unless it is ``markup``."""
+def figure(plot: str, caption: str, markup: bool = False, wide: bool = False) -> str:
+    """A plot above its caption, which is escaped unless it is ``markup``.
+
+    One that is ``wide`` scrolls by itself where the page is narrow.
+    """
     words = caption if markup else escape(caption)
-    return f"<figure>{plot}<figcaption>{words}</figcaption></figure>"
+    kind = ' class="rows"' if wide else ""
+    return f"<figure{kind}>{plot}<figcaption>{words}</figcaption></figure>"
+
+
+def panels(parts: Sequence[str]) -> str:
+    """Parts beside each other where there is room; those that are empty are left out."""
+    return f'<div class="panels">{"".join(part for part in parts if part)}</div>'
+
+
+def tiles(facts: Sequence[tuple[str, str]]) -> str:
+    """A few numbers to see first, each with what it is."""
+    cells = (
+        f'<div class="tile"><b>{escape(value)}</b><span>{escape(what)}</span></div>'
+        for what, value in facts
+    )
+    return f'<div class="tiles">{"".join(cells)}</div>'
 
 
 def note(words: str) -> str:

@@ -8,47 +8,25 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
+from ucbd.cascade.evaluation import plots
 from ucbd.cascade.evaluation.cells import (
+    document,
     ends,
     figure,
     interval,
     note,
     number,
+    panels,
     percent,
     rate,
     section,
     table,
 )
-from ucbd.cascade.evaluation.svg import Axis, Box, Line, Mark, boxes, curves, intervals, ticks_to
+from ucbd.cascade.evaluation.decisions_page import decided
+from ucbd.cascade.evaluation.style import STYLE
+from ucbd.cascade.evaluation.svg import Axis, Box, Mark, boxes, intervals, ticks_to
 
 Json = Mapping[str, Any]
-_SHARE = Axis(0, 1, (0, 0.2, 0.4, 0.6, 0.8, 1), "", percent=True)
-_STYLE = """
-:root { --ink: #1c2430; --soft: #5b6675; --rule: #dfe3e8; --ground: #fff; --s0: #1f6fb2;
-  --s1: #c2571a; color-scheme: light dark; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6e9ee; --soft: #9aa5b4; --rule: #333c48;
-  --ground: #14181e; --s0: #6cb2ec; --s1: #f09a5e; } }
-body { background: var(--ground); color: var(--ink); font: 16px/1.5 system-ui, sans-serif;
-  max-width: 58rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.6rem; } h2 { font-size: 1.15rem; margin-top: 2.4rem; }
-p.note, figcaption { color: var(--soft); font-size: .9rem; }
-figure { margin: .5rem 0; max-width: 46rem; } svg { width: 100%; height: auto; }
-div.wide { overflow-x: auto; }
-table { margin-bottom: 1rem; border-collapse: collapse; font-size: .86rem;
-  font-variant-numeric: tabular-nums; }
-th, td { border-bottom: 1px solid var(--rule); padding: .25rem .6rem; text-align: right;
-  white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; }
-svg text { fill: var(--soft); font: 12px system-ui, sans-serif; }
-svg text.axis { fill: var(--ink); }
-.grid { stroke: var(--rule); } .guide { stroke: var(--soft); stroke-dasharray: 4 4; fill: none; }
-circle.s0 { fill: var(--s0); } circle.s1 { fill: var(--s1); }
-.line { stroke-width: 2; fill: none; } .s0.line { stroke: var(--s0); }
-.s1.line { stroke: var(--s1); }
-rect.s0 { fill: var(--s0); } rect.s1 { fill: var(--s1); } .box { fill-opacity: .35; }
-.median { stroke: var(--ink); stroke-width: 2; }
-.key0, .key1 { font-weight: 600; } .key0 { color: var(--s0); } .key1 { color: var(--s1); }
-"""
 
 
 def page(report: Json) -> str:
@@ -56,21 +34,19 @@ def page(report: Json) -> str:
     body = "".join(
         [
             _head(report),
-            _homogenization(report),
+            decided(report),
+            panels([_selective(report), _roc(report)]),
             _signals(report),
+            _homogenization(report),
+            _clusters(report),
+            _histograms(report),
             _token_entropy(report),
-            _selective(report),
             _calibration(report),
-            _dependence(report),
             _cost(report),
+            _dependence(report),
         ]
     )
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>Evaluation report</title><style>{_STYLE}</style></head>"
-        f"<body><main>{body}</main></body></html>\n"
-    )
+    return document("Evaluation report", STYLE, body)
 
 
 def _head(report: Json) -> str:
@@ -96,7 +72,7 @@ def _homogenization(report: Json) -> str:
     if not drawn:
         return section(title, note("No record has two usable samples."))
     rows = [(name, [Mark(one["scr"], ends(one["scr_ci"]))]) for name, one in drawn]
-    plot = intervals(rows, _named(_SHARE, "questions whose samples all say the same"))
+    plot = intervals(rows, plots.shares("questions whose samples all say the same"))
     how_many = [
         [
             name,
@@ -115,7 +91,7 @@ def _homogenization(report: Json) -> str:
         table(["clusterer", "SCR [95 %]", "n", "mean clusters", "mean SE, nats"], how_many),
         table(["clusterer", "P(wrong | one)", "P(wrong | several)", "blind mass"], how_wrong),
     )
-    return section(title, figure(plot, _clustered_how(by)) + "".join(tables))
+    return section(title, figure(plot, _clustered_how(by), wide=True) + "".join(tables))
 
 
 def _clustered_how(by: Mapping[str, Json]) -> str:
@@ -160,7 +136,8 @@ def _signals(report: Json) -> str:
     ]
     header = ["signal", "AUROC [95 %]", "n / wrong", "single cluster [95 %]", "n / wrong", "AURC"]
     return section(
-        title, figure(intervals(rows, axis, 0.5), caption, markup=True) + table(header, cells)
+        title,
+        figure(intervals(rows, axis, 0.5), caption, markup=True, wide=True) + table(header, cells),
     )
 
 
@@ -182,54 +159,79 @@ def _token_entropy(report: Json) -> str:
     caption = (
         f"Clusters by {found['clusterer']}. Box: middle half, with the median; line: 5 to 95 %."
     )
-    return section(title, figure(boxes(rows, axis), caption))
+    return section(title, figure(boxes(rows, axis), caption, wide=True))
 
 
 def _selective(report: Json) -> str:
-    title = "Risk against coverage"
     points = report["selective"]
     if not points:
-        return section(title, note("No labelled record has a cascade score."))
-    risks = tuple((one["coverage"], 1 - one["accuracy"]) for one in points)
-    base = risks[-1][1]
-    ticks = ticks_to(max(risk for _, risk in risks) or 0.1)
-    plot = curves(
-        [Line(risks)],
-        _named(_SHARE, "coverage: share answered, least uncertain first"),
-        Axis(0, ticks[-1], ticks, "share of those wrong", percent=True),
-        [Line(((0, base), (1, base)))],
-    )
-    picked = [one for one in points if round(100 * one["coverage"]) in (10, 25, 50, 75, 90, 100)]
-    cells = [[percent(one["coverage"]), percent(one["accuracy"])] for one in picked]
+        return section("Risk against coverage", note("No labelled record has a cascade score."))
+    picked = [one for one in points if round(100 * one["coverage"]) in plots.COVERAGES]
+    cells = [[percent(one["coverage"]), percent(1 - one["accuracy"])] for one in picked]
     caption = "Ordered by cascade, expected value over ties. Dashed: answering everything."
-    return section(title, figure(plot, caption) + table(["coverage", "accuracy"], cells))
+    return section(
+        "Risk against coverage",
+        figure(plots.risk([report]), caption) + table(["coverage", "wrong of those"], cells),
+    )
+
+
+def _roc(report: Json) -> str:
+    names = [name for name in plots.RANKING if (report["signals"].get(name) or {}).get("roc")]
+    if not names:
+        return ""
+    lines = [report["signals"][name]["roc"] for name in names]
+    caption = f"{plots.keys(names)}. Of every cut: wrong answers above it, against right ones."
+    plot = plots.roc(lines, report["false_alarms"])
+    return section("What a cut catches: ROC", figure(plot, caption, markup=True))
+
+
+def _histograms(report: Json) -> str:
+    drawn = [
+        figure(
+            plots.histogram_of(one, f"{name.replace('_', ' ')}, {one['unit']}"),
+            f"{plots.keys(('right', 'wrong'))} answers: {sum(one['right'])} and "
+            f"{sum(one['wrong'])}.",
+            markup=True,
+        )
+        for name, one in report["histograms"].items()
+    ]
+    if not drawn:
+        return ""
+    return section("Entropy of right and wrong answers", panels(drawn))
+
+
+def _clusters(report: Json) -> str:
+    by = {k: one for k, one in report["homogenization"].items() if sum(one["cluster_counts"])}
+    if not by:
+        return ""
+    drawn = [
+        figure(plots.clusters(one["cluster_counts"]), f"By {name}: {one['n']} questions.")
+        for name, one in by.items()
+    ]
+    return section(
+        "Clusters per question",
+        note("The first bar is the single-cluster stratum: there sampling cannot rank answers.")
+        + panels(drawn),
+    )
 
 
 def _calibration(report: Json) -> str:
     found = report["calibration"]
-    title = "Calibration of the cascade score"
+    title = "Reliability of the cascade score"
     if found["ece"] is None:
         return section(title, note("Not measured: it takes right and wrong answers, scored."))
-    lines = [
-        Line(tuple((b["said"], b["wrong"]) for b in one["bins"]), series, dots=True)
-        for series, one in enumerate((found, found["platt"]))
-    ]
-    plot = curves(
-        lines,
-        _named(_SHARE, "P(wrong) as said"),
-        _named(_SHARE, "share wrong"),
-        [Line(((0, 0), (1, 1)))],
-    )
     caption = (
-        '15 bins of equal mass: <span class="key0">as it stands</span>, <span class="key1">after '
-        "Platt scaling</span> fitted on other folds."
+        f"{plots.keys(('as it stands', 'after Platt scaling'))}, which is fitted on other folds. "
+        "15 bins of equal mass; on the dashed line what is said is what happens."
     )
     cells = [
         [name, number(one["ece"]), number(one["brier"])]
         for name, one in (("as it stands", found), ("Platt, held out", found["platt"]))
     ]
+    plot = plots.reliability([found["bins"], found["platt"]["bins"]])
     return section(
-        title, figure(plot, caption, markup=True) + table(["score", "ECE", "Brier"], cells)
+        title,
+        panels([figure(plot, caption, markup=True), table(["score", "ECE", "Brier"], cells)]),
     )
 
 
@@ -257,15 +259,17 @@ def _cost(report: Json) -> str:
     cost = report["cost"]
     if cost["relative_mean"] is None:
         return ""
-    cells = [[name, number(value, 2)] for name, value in cost["by_stage"].items()]
-    cells.append(["in all, the main call included", number(cost["relative_mean"], 2)])
-    return section("Mean cost, in main calls", table(["stage", "cost"], cells))
+    stages = plots.paid_stages([report])
+    cells = [[name, number(value, 3)] for name, value in cost["by_stage"].items()]
+    cells.append(["in all, the main call included", number(cost["relative_mean"], 3)])
+    caption = f"{plots.keys(('main call', *stages))}. Stages that cost nothing have no bar."
+    return section(
+        "Mean cost of a request, in main calls",
+        figure(plots.cost([("mean request", report)]), caption, markup=True, wide=True)
+        + table(["stage", "cost"], cells),
+    )
 
 
 def _five(quantiles: Sequence[float]) -> tuple[float, float, float, float, float]:
     a, b, c, d, e = quantiles
     return a, b, c, d, e
-
-
-def _named(axis: Axis, label: str) -> Axis:
-    return Axis(axis.low, axis.high, axis.ticks, label, axis.percent)

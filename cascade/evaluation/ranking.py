@@ -5,6 +5,7 @@ functions over arrays without gaps: which records have the score, and a label, i
 say. Knows no signal and no record.
 """
 
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -13,6 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+Ranked = tuple[ArrayLike, ArrayLike]
+"""Scores, and which answers are wrong."""
 
 RESAMPLES = 1000
 _CELLS = 4_000_000  # entries of one block of resamples: 4 MB of counts, 32 MB of their sums
@@ -53,9 +56,88 @@ def auroc_difference(
     Raises:
         ValueError: as ``auroc``.
     """
-    first, second = _checked(one, wrong), _checked(other, wrong)
+    return auroc_difference_of((one, wrong), (other, wrong), resamples, seed)
+
+
+def auroc_difference_of(
+    one: Ranked, other: Ranked, resamples: int = RESAMPLES, seed: int = 0
+) -> tuple[float, float, float]:
+    """As ``auroc_difference``, where each has its own wrong answers to the same questions.
+
+    Raises:
+        ValueError: as ``auroc``.
+    """
+    first, second = _checked(*one), _checked(*other)
     drawn = _resampled(*first, resamples, seed) - _resampled(*second, resamples, seed)
     return auroc(*first) - auroc(*second), *_interval(drawn)
+
+
+def mean_difference(
+    one: ArrayLike, other: ArrayLike, resamples: int = RESAMPLES, seed: int = 0
+) -> tuple[float, float, float]:
+    """Mean of ``one`` minus that of ``other`` on the same questions, with its 95 % interval.
+
+    Raises:
+        ValueError: no questions, or not the same.
+    """
+    apart = np.asarray(one, dtype=np.float64) - np.asarray(other, dtype=np.float64)
+    n = len(apart)
+    if not n:
+        raise ValueError("a mean needs at least one question")
+    drawn = np.concatenate([apart @ times / n for times in _draws(n, resamples, seed)])
+    return float(apart.mean()), *_interval(drawn)
+
+
+def risk_difference(
+    one: Ranked, other: Ranked, coverage: float, resamples: int = RESAMPLES, seed: int = 0
+) -> tuple[float, float, float]:
+    """Risk of ``one`` minus that of ``other``, each answering that share of the same questions.
+
+    The expected value over ties, with its 95 % interval; paired as ``auroc_difference``.
+
+    Raises:
+        ValueError: as ``expected_errors``.
+    """
+    n = len(_same_length(*one)[0])
+    apart = [
+        _weighted_risk(*_same_length(*one), times, coverage)
+        - _weighted_risk(*_same_length(*other), times, coverage)
+        for times in _draws(n, resamples, seed)
+    ]
+    whole = risk_at(*one, coverage) - risk_at(*other, coverage)
+    return whole, *_interval(np.concatenate(apart))
+
+
+def risk_at(scores: ArrayLike, wrong: ArrayLike, coverage: float) -> float:
+    """Expected share of wrong answers when the least uncertain ``coverage`` is given, above 0.
+
+    Raises:
+        ValueError: as ``expected_errors``.
+    """
+    values, wrongs = _same_length(scores, wrong)
+    return float(_weighted_risk(values, wrongs, np.ones((len(values), 1)), coverage)[0])
+
+
+def roc(scores: ArrayLike, wrong: ArrayLike, false_alarms: ArrayLike) -> list[float]:
+    """Share of the wrong answers that score above a cut, for each share of the right ones that do.
+
+    Both 0 … 1; where the curve is upright, its upper end. A tie is a straight line, as if its
+    answers came in random order; the area under the whole curve is ``auroc``.
+
+    Raises:
+        ValueError: as ``auroc``.
+    """
+    values, wrongs = _checked(scores, wrong)
+    _, tie = np.unique(-values, return_inverse=True)
+    caught = np.concatenate([[0.0], np.cumsum(np.bincount(tie, weights=wrongs))]) / wrongs.sum()
+    alarms = np.concatenate([[0.0], np.cumsum(np.bincount(tie, weights=~wrongs))])
+    alarms /= (~wrongs).sum()
+    wanted = np.asarray(false_alarms, dtype=np.float64)
+    # The last point at or before each, and the line from there to the next one.
+    at = np.minimum(np.searchsorted(alarms, wanted, "right") - 1, len(alarms) - 2)
+    run, rise = np.diff(alarms)[at], np.diff(caught)[at]
+    share = np.divide(wanted - alarms[at], run, out=np.ones(len(at)), where=run > 0)
+    return [float(value) for value in caught[at] + np.minimum(share, 1) * rise]
 
 
 def expected_errors(scores: ArrayLike, wrong: ArrayLike) -> Floats:
@@ -104,13 +186,43 @@ def accuracy_at(scores: ArrayLike, wrong: ArrayLike, coverages: ArrayLike) -> li
 
 def _resampled(values: Floats, wrong: Mask, resamples: int, seed: int) -> Floats:
     """(resamples,): AUROCs of questions drawn with replacement; NaN where a class is missing."""
-    n = len(values)
-    block = max(1, min(resamples, _CELLS // n))
     areas = [
-        _weighted_auroc(values, wrong, _times_drawn(n, min(block, resamples - done), seed, done))
-        for done in range(0, resamples, block)
+        _weighted_auroc(values, wrong, times) for times in _draws(len(values), resamples, seed)
     ]
     return np.concatenate(areas)
+
+
+def _draws(n: int, resamples: int, seed: int) -> Iterator[NDArray[np.uint8]]:
+    """(n, B) counts of each question in each resample, some columns at a time."""
+    block = max(1, min(resamples, _CELLS // n))
+    for done in range(0, resamples, block):
+        yield _times_drawn(n, min(block, resamples - done), seed, done)
+
+
+def _weighted_risk(scores: Floats, wrong: Mask, times: NDArray[Any], coverage: float) -> Floats:
+    """(B,): share of wrong answers among the least uncertain ``coverage``, by (n, B) counts.
+
+    A tie that the coverage cuts gives that share of its errors.
+    """
+    order = np.argsort(scores, kind="stable")
+    starts = np.flatnonzero(np.append(True, np.diff(scores[order]) > 0))
+    drawn = times[order].astype(np.float64)
+    sizes = np.add.reduceat(drawn, starts, axis=0)
+    errors = np.add.reduceat(drawn * wrong[order, None], starts, axis=0)
+    kept = np.zeros((len(starts) + 1, drawn.shape[1]))
+    np.cumsum(sizes, axis=0, out=kept[1:])
+    aim = coverage * len(scores)
+    cut = np.minimum((kept[1:] < aim).sum(axis=0), len(starts) - 1)
+    column = np.arange(drawn.shape[1])
+    before = np.where(np.arange(len(starts))[:, None] < cut, errors, 0).sum(axis=0)
+    part = np.divide(
+        aim - kept[cut, column],
+        sizes[cut, column],
+        out=np.zeros(len(column)),
+        where=sizes[cut, column] > 0,
+    )
+    found: Floats = (before + part * errors[cut, column]) / aim
+    return found
 
 
 def _interval(drawn: Floats) -> tuple[float, float]:

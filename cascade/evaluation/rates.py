@@ -59,8 +59,10 @@ class Homogenization:
     blind_mass: Rate
 
 
-def wilson(hits: int, n: int) -> tuple[float, float]:
+def wilson(hits: float, n: float) -> tuple[float, float]:
     """95 % interval of a share by Wilson's score, within [0, 1] (Wilson 1927).
+
+    Of weighted observations ``n`` is how many they are worth, and need be no whole number.
 
     Raises:
         ValueError: ``n`` is not positive, or ``hits`` is not within 0 … n.

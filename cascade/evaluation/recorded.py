@@ -6,12 +6,14 @@ next recorded one. Generates nothing; what was not recorded is ``Missing``.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from itertools import cycle
+
+from msgspec.structs import asdict
 
 from ucbd.cascade.answer import answer
 from ucbd.cascade.case import Boundary, Question
 from ucbd.cascade.evaluation.records import Answer, Record, Sample
+from ucbd.cascade.ladder import Rung
 from ucbd.cascade.ledger import Ledger
 from ucbd.cascade.outcome import Outcome, Stage
 from ucbd.cascade.policy import Policy
@@ -21,8 +23,10 @@ from ucbd.models.generation import (
     EncodedPrompt,
     Generation,
     GenerationOptions,
+    Listener,
     Message,
     Missing,
+    Piece,
     TokenEntropies,
 )
 from ucbd.models.top_k import entropy_bounds
@@ -48,7 +52,7 @@ async def decided(
     stops at nothing: all of them in parallel. Without an answer there is nothing
     to decide, and what an earlier run decided is dropped.
     """
-    outcome = await _outcome(record, policy, boundaries, clusterer, explain)
+    outcome = await outcome_of(record, policy, boundaries, clusterer, explain=explain)
     stages = [_stage(stage) for stage in outcome.stages] if outcome else None
     found = {
         "decision": outcome.decision if outcome else None,
@@ -63,13 +67,16 @@ def _stage(stage: Stage) -> dict[str, object]:
     return {key: value for key, value in asdict(stage).items() if key != "seconds"}
 
 
-async def _outcome(
+async def outcome_of(
     record: Record,
     policy: Policy,
     boundaries: Mapping[str, Boundary],
     clusterer: str,
-    explain: bool,
+    *,
+    explain: bool = False,
+    rung: Rung = "all",
 ) -> Outcome | None:
+    """What the gateway would have made of a recorded answer; None without one. As ``decided``."""
     if record.answer is None:
         return None
     question = Question(
@@ -85,7 +92,12 @@ async def _outcome(
     )
     engine = RecordedEngine(record, record.answer)
     return await answer(
-        question, policy=policy, boundaries=boundaries, engine=engine, ledger=Ledger()
+        question,
+        policy=policy,
+        boundaries=boundaries,
+        engine=engine,
+        ledger=Ledger(),
+        rung=rung,
     )
 
 
@@ -115,17 +127,34 @@ class RecordedEngine:
         sizes = (0, record.vocab_size or 0)
         return ModelInfo(record.model or "recorded", record.model_revision or "", *sizes, "bounds")
 
-    async def encode(self, prompt: str | Sequence[Message]) -> EncodedPrompt:
+    async def encode(self, prompt: str | Sequence[Message], *, raw: bool = False) -> EncodedPrompt:
         """Nothing is read again: a prompt without tokens."""
         return EncodedPrompt(())
 
     async def generate(
-        self, prompt: EncodedPrompt, options: GenerationOptions, *, entropies: bool
+        self,
+        prompt: EncodedPrompt,
+        options: GenerationOptions,
+        *,
+        entropies: bool,
+        listen: Listener | None = None,
     ) -> Generation:
-        """The recorded answer when entropies are wanted, else the next recorded sample."""
-        if entropies:
-            measured = recorded_entropies(self._main, self._record.vocab_size)
-            return _generation(self._main, measured)
+        """The recorded answer when entropies are wanted, else the next recorded sample.
+
+        A listener is told it in one piece.
+        """
+        generation = self._main_answer() if entropies else self._sample()
+        if listen is not None:
+            known = generation.entropies
+            points = () if isinstance(known, Missing) else known.points
+            listen(Piece(generation.text, generation.tokens, points))
+        return generation
+
+    def _main_answer(self) -> Generation:
+        measured = recorded_entropies(self._main, self._record.vocab_size)
+        return _generation(self._main, measured)
+
+    def _sample(self) -> Generation:
         sample = next(self._samples, None)
         if sample is None:
             raise EngineUnavailable("the record has no samples")

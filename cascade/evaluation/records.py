@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, TextIO, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, ValidationError
 
 from ucbd.cascade.evaluation.matching import MatchRule, matches
 from ucbd.cascade.reasoning import final_answer
@@ -86,13 +86,14 @@ class Record(BaseModel):
     prompt: str
     answer: Answer | None = None
     samples: list[Sample] | None = None
-    correct: bool | None = None
+    correct: Annotated[bool, Strict()] | None = None
     reference: Annotated[list[str], Field(min_length=1)] | None = None
     match: MatchRule = "contains"
     evidence: list[str] | None = None
     asked_at: datetime | None = None
     model: str | None = None
     model_revision: str | None = None
+    prompt_template: str | None = None
     vocab_size: Annotated[int, Field(gt=0)] | None = None
     sampling: SamplingSettings | None = None
     group: str | None = None
@@ -143,6 +144,17 @@ def read_records(path: Path) -> Iterator[Record]:
         raise RecordsUnreadable(f"{path}: holds no record")
 
 
+def read_all(paths: Iterable[Path]) -> Iterator[Record]:
+    """The records of several files. Raises as ``read_records``, also for an id in two of them."""
+    found: dict[str, Path] = {}
+    for path in paths:
+        for record in read_records(path):
+            if record.id in found:
+                raise RecordsUnreadable(f"{path}: id {record.id!r} is in {found[record.id]} too")
+            found[record.id] = path
+            yield record
+
+
 def write_records(path: Path, records: Iterable[Record]) -> Path:
     """The records as a file, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -165,7 +177,9 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
                 if line.strip():
                     yield number, line
     except (OSError, EOFError, zlib.error) as error:
-        raise RecordsUnreadable(f"{path}, after line {number}: {error}") from error
+        where = f"{path}, after line {number}" if number else str(path)
+        why = getattr(error, "strerror", None) or error
+        raise RecordsUnreadable(f"{where}: {why}") from error
     except UnicodeDecodeError as error:
         raise RecordsUnreadable(f"{path}, after line {number}: not UTF-8: {error}") from error
 

@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 
 from ucbd.cascade.evaluation import calibrated
+from ucbd.cascade.evaluation.decisions import decisions
 from ucbd.cascade.evaluation.dependence import ESTIMATOR, dependence
+from ucbd.cascade.evaluation.distributions import cluster_counts, histograms
 from ucbd.cascade.evaluation.ranking import (
     RESAMPLES,
     Floats,
@@ -21,12 +23,15 @@ from ucbd.cascade.evaluation.ranking import (
     aurc,
     auroc,
     auroc_interval,
+    roc,
 )
 from ucbd.cascade.evaluation.rates import Clustered, Rate, homogenization
 from ucbd.cascade.evaluation.recorded import CASCADE
 from ucbd.cascade.evaluation.score import SIGNALS, ScoredRecord
 from ucbd.cascade.evaluation.tally import Partitions, Tally, tallied
 
+SCHEMA = 1
+FALSE_ALARMS = tuple(i / 50 for i in range(51))
 COVERAGES = tuple(i / 100 for i in range(1, 101))
 ENTROPY = "mean_token_entropy"
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -38,8 +43,8 @@ def report(records: Iterable[ScoredRecord], default_clusterer: str) -> Json:
     return report_on(tallied(records), default_clusterer)
 
 
-def report_on(tally: Tally, default_clusterer: str) -> Json:
-    """As ``report``, on records that went by.
+def report_on(tally: Tally, default_clusterer: str, policy: Json | None = None) -> Json:
+    """As ``report``, on records that went by, decided by ``policy`` (``decisions.policy_of``).
 
     ``n`` counts the records with a label, ``n_unlabelled`` the others. One record is one question.
     """
@@ -50,6 +55,7 @@ def report_on(tally: Tally, default_clusterer: str) -> Json:
     right = Rate(int((~wrong).sum()), len(wrong))
     cascade = columns[CASCADE][known]
     return {
+        "schema": SCHEMA,
         "n": len(wrong),
         "n_unlabelled": tally.n - len(wrong),
         "accuracy": right.value,
@@ -67,6 +73,10 @@ def report_on(tally: Tally, default_clusterer: str) -> Json:
         },
         "token_entropy": _token_entropy(tally, default_clusterer),
         "dependence": {"unit": "bits", "estimator": ESTIMATOR, "pairs": _pairs(columns)},
+        "false_alarms": list(FALSE_ALARMS),
+        "histograms": histograms(tally),
+        "policy": policy,
+        "decisions": decisions(tally),
         "selective": _selective(cascade, wrong),
         "cost": _cost(tally),
         "calibration": _calibration(cascade, wrong),
@@ -96,7 +106,8 @@ def _signal(scores: Floats, wrong: Mask, inside: Mask) -> Json:
         "auroc_single_cluster_ci": interval_in,
         "n_single_cluster": n_in,
         "wrong_single_cluster": wrong_in,
-        "aurc": aurc(scores[known], wrong[known]) if _two_classes(wrong[known]) else None,
+        "aurc": aurc(scores[known], wrong[known]) if area is not None else None,
+        "roc": roc(scores[known], wrong[known], FALSE_ALARMS) if area is not None else None,
     }
 
 
@@ -140,6 +151,7 @@ def _homogenization(tally: Tally, found: Partitions) -> Json:
         **_with_counts("blind_mass", rates.blind_mass),
         "n": rates.single.n,
         "single": rates.single.hits,
+        "cluster_counts": cluster_counts(found, tally.n),
         "excluded": int(found.clustered(tally.n).sum()) - len(usable),
         "samples": [int(sizes.min()), int(sizes.max())] if len(sizes) else None,
         "clusterer": found.names,
@@ -215,9 +227,9 @@ def _selective(cascade: Floats, wrong: Mask) -> list[Json]:
 
 def _cost(tally: Tally) -> Json:
     """Mean cost per request in units of its main call, in all and by stage (skipped costs 0)."""
-    totals = tally.costs
+    totals = tally.costs[~np.isnan(tally.costs)]
     return {
-        "relative_mean": math.fsum(totals) / len(totals) if totals else None,
+        "relative_mean": math.fsum(totals) / len(totals) if len(totals) else None,
         "by_stage": {name: math.fsum(found) / len(found) for name, found in tally.stages.items()},
         "n": len(totals),
     }

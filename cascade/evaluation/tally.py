@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ucbd.cascade.evaluation.ranking import Floats, Mask
 from ucbd.cascade.evaluation.score import Clusters, ScoredRecord
 
+DECISIONS = ("answer", "abstain", "escalate")
 _ABSENT = -1
 
 
@@ -60,6 +62,10 @@ class Partitions:
         found: Mask = (self.counts(n) == 1) & (self.samples(n) > 1)
         return found
 
+    def shares(self, n: int) -> Floats:
+        """(n,): 1 for one cluster, 0 for several, NaN below two samples."""
+        return np.where(self.samples(n) > 1, self.counts(n) == 1, math.nan)
+
 
 @dataclass(slots=True)
 class Tally:
@@ -69,14 +75,17 @@ class Tally:
     partitions: dict[str, Partitions] = field(default_factory=dict)
     models: list[Any] = field(default_factory=list)
     sampling: list[Any] = field(default_factory=list)
-    costs: "array[float]" = field(default_factory=lambda: array("d"))
     stages: "dict[str, array[float]]" = field(default_factory=dict)
     _right: "array[float]" = field(default_factory=lambda: array("d"))
+    _costs: "array[float]" = field(default_factory=lambda: array("d"))
+    _decisions: "array[int]" = field(default_factory=lambda: array("b"))
     _scores: "dict[str, array[float]]" = field(default_factory=dict)
 
     def add(self, record: ScoredRecord) -> None:
         """One record more."""
         self._right.append(_or_nan(record.correct))
+        decision = (record.model_extra or {}).get("decision")
+        self._decisions.append(DECISIONS.index(decision) if decision in DECISIONS else _ABSENT)
         for name, value in record.scores.items():
             _put(self._scores.setdefault(name, array("d")), self.n, _or_nan(value))
         for name, found in record.clusters.items():
@@ -92,6 +101,16 @@ class Tally:
         return np.array(self._right, dtype=np.float64)
 
     @property
+    def decisions(self) -> NDArray[np.int8]:
+        """(n,): which of ``DECISIONS`` was made of each record, −1 where none was."""
+        return np.array(self._decisions, dtype=np.int8)
+
+    @property
+    def costs(self) -> Floats:
+        """(n,): in main calls, the main call among them; NaN where no stage was recorded."""
+        return _column(self._costs, self.n)
+
+    @property
     def signals(self) -> Iterable[str]:
         """Names of every score that a record has."""
         return self._scores.keys()
@@ -104,7 +123,7 @@ class Tally:
         stages = [plain(stage) for stage in getattr(record, "stages", None) or ()]
         costs = {str(stage["name"]): float(stage.get("cost") or 0.0) for stage in stages}
         if costs:
-            self.costs.append(1 + math.fsum(costs.values()))
+            _put(self._costs, self.n, 1 + math.fsum(costs.values()))
         for name, cost in costs.items():
             self.stages.setdefault(name, array("d")).append(cost)
 
