@@ -4,19 +4,26 @@ Every error of the project's own tree (``ucbd.models.errors``) and of this edge 
 ``application/problem+json`` body. Knows no route.
 """
 
+import math
 from collections.abc import Sequence
 from http import HTTPStatus
+from typing import Any
 
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from ucbd.models.errors import (
+    ContradictoryLabel,
     DeadlineExceeded,
     EngineFailed,
     EngineUnavailable,
     GatewayError,
     InvalidRequest,
     PromptTooLong,
+    StoreFailed,
+    UnknownRecord,
+    UpstreamBusy,
+    UpstreamFailed,
 )
 
 
@@ -47,6 +54,10 @@ class BodyTooLarge(EdgeError):
     """More bytes than the gateway reads."""
 
 
+class UnknownModel(EdgeError):
+    """Another model than the served one."""
+
+
 class UnknownPolicy(EdgeError):
     """No policy of that name."""
 
@@ -59,8 +70,24 @@ class NotImplementedHere(EdgeError):
     """Part of the contract that this version does not serve yet."""
 
 
-class Overloaded(EdgeError):
-    """As many requests in flight as the gateway takes."""
+class Unauthorized(EdgeError):
+    """No key that is known here."""
+
+
+class Busy(EdgeError):
+    """Not now; ``retry_after`` are the seconds after which it is worth another try, if known."""
+
+    def __init__(self, detail: str, retry_after: float | None = None) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
+
+
+class Overloaded(Busy):
+    """As much in flight as the gateway takes, or it is shutting down."""
+
+
+class RateLimited(Busy):
+    """The caller is at a limit of its own."""
 
 
 class ClientClosed(EdgeError):
@@ -82,23 +109,32 @@ def refused(kind: type[EdgeError], field: str, message: str) -> EdgeError:
 
 TABLE: dict[type[GatewayError], tuple[int, str]] = {
     Malformed: (400, "malformed"),
+    Unauthorized: (401, "unauthorized"),
     NotFound: (404, "not_found"),
+    UnknownModel: (404, "unknown_model"),
+    UnknownRecord: (404, "unknown_id"),
     MethodNotAllowed: (405, "method_not_allowed"),
+    ContradictoryLabel: (409, "conflict"),
     BodyTooLarge: (413, "body_too_large"),
     Invalid: (422, "invalid_request"),
     InvalidRequest: (422, "invalid_request"),
     PromptTooLong: (422, "prompt_too_long"),
     UnknownPolicy: (422, "unknown_policy"),
     PolicyUnavailable: (422, "policy_unavailable"),
+    RateLimited: (429, "rate_limited"),
     ClientClosed: (499, "client_closed"),
     EngineFailed: (500, "internal"),
+    UpstreamFailed: (502, "upstream_error"),
     NotImplementedHere: (501, "not_implemented"),
     EngineUnavailable: (503, "engine_unavailable"),
     Overloaded: (503, "overloaded"),
+    StoreFailed: (503, "records_unavailable"),
+    UpstreamBusy: (503, "overloaded"),
     DeadlineExceeded: (504, "deadline_exceeded"),
 }
 INTERNAL = (500, "internal")
-RETRY_AFTER_SECONDS = {"overloaded": 1, "engine_unavailable": 5}
+# Seconds, where nothing is known.
+_RETRY_AFTER = {"overloaded": 1.0, "engine_unavailable": 5.0, "records_unavailable": 5.0}
 _TITLES = {499: "Client Closed Request"}  # nginx's number, unknown to HTTPStatus
 
 
@@ -111,6 +147,13 @@ class Problem(BaseModel):
     detail: str = Field(examples=["max_tokens: Input should be greater than 0, got -3"])
     code: str = Field(examples=["invalid_request"])
     errors: list[FieldError] = Field(default_factory=list)
+
+
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    status: {"model": Problem, "content": {"application/problem+json": {}}}
+    for status in (400, 401, 413, 422, 429, 500, 501, 502, 503, 504)
+}
+"""For OpenAPI: how a request for an answer may end without one."""
 
 
 def status_and_code(error: Exception) -> tuple[int, str]:
@@ -138,13 +181,22 @@ def problem(error: Exception) -> Problem:
 def problem_response(error: Exception) -> Response:
     """The HTTP response for an error."""
     body = problem(error)
-    seconds = RETRY_AFTER_SECONDS.get(body.code)
     return Response(
         body.model_dump_json(),
         status_code=body.status,
         media_type="application/problem+json",
-        headers={"Retry-After": str(seconds)} if seconds else None,
+        headers=error_headers(error),
     )
+
+
+def error_headers(error: Exception) -> dict[str, str]:
+    """The headers of an error's response, whatever its body's shape."""
+    if isinstance(error, Unauthorized):
+        return {"WWW-Authenticate": "Bearer"}
+    seconds = _RETRY_AFTER.get(status_and_code(error)[1])
+    if isinstance(error, Busy | EngineUnavailable) and error.retry_after is not None:
+        seconds = error.retry_after
+    return {} if seconds is None else {"Retry-After": str(max(1, math.ceil(seconds)))}
 
 
 def _field_errors(error: Exception) -> list[FieldError]:

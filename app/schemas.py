@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from ucbd.app.feed import StreamMode
 from ucbd.cascade.outcome import Action, Decision, StageOutcome
 
 MAX_STOPS = 16
@@ -77,7 +78,13 @@ class GenerateRequest(BaseModel):
     deadline_ms: int | None = Field(
         None, ge=1, le=3_600_000, description="Time for the whole request, in milliseconds."
     )
-    stream: bool = Field(False, description="Not served yet: answers 501.")
+    stream: bool = Field(
+        False, description="Server-sent events: `token` {text, entropy}, then `result` or `error`."
+    )
+    stream_mode: StreamMode = Field(
+        "tokens",
+        description="Of a stream: `tokens` as they come, or `commit`: no text before the decision.",
+    )
 
 
 class Reason(BaseModel):
@@ -88,10 +95,13 @@ class Reason(BaseModel):
 
 
 class Calibration(BaseModel):
-    """The certificate a decision was made under."""
+    """What the policy has certified of answers decided like this one."""
 
-    id: str
-    risk_upper: float
+    id: str = Field(description="The profile's.")
+    risk_upper: float = Field(
+        description="At most this share of what is answered is wrong: shown at the profile's "
+        "confidence on labelled traffic like it. Not the probability that this answer is wrong."
+    )
 
 
 class TokenEntropy(BaseModel):
@@ -110,7 +120,9 @@ class TokenEntropy(BaseModel):
     exact: bool
     unit: Literal["nats"] = "nats"
     tokens: int = Field(description="Generated tokens measured here, end of text included.")
-    distribution: Literal["raw"] = "raw"
+    distribution: Literal["raw", "constrained"] = Field(
+        description="`constrained`: a grammar had forbidden tokens before it was measured."
+    )
 
 
 class SampleCluster(BaseModel):
@@ -156,12 +168,22 @@ class StageReport(BaseModel):
     cost: float | None = Field(description="Tokens generated for it ÷ tokens of the main answer.")
 
 
+class EscalationReport(BaseModel):
+    """What became of asking the larger tier: when it answered, `answer` is its model's."""
+
+    outcome: Literal["answered", "failed"]
+    model: str | None
+    reason: str | None = Field(description="Why it gave no answer.")
+    seconds: float
+
+
 class Usage(BaseModel):
-    """What the request cost."""
+    """What the request cost; prompt and completion of the larger tier are in the sums."""
 
     prompt_tokens: int
     cached_prompt_tokens: int
     completion_tokens: int
+    larger_tokens: int = Field(0, description="Of the completion, the larger tier's.")
     sampled_tokens: int
     engine_calls: int
     relative_cost: float | None = Field(
@@ -174,11 +196,14 @@ _ANSWERED: dict[str, Any] = {
     "model": "reference-dpo",
     "created": 1795491172,
     "answer": "In Lorne.",
+    "withheld": False,
     "decision": "answer",
     "reason": None,
     "suggested_action": None,
     "confidence": None,
     "calibration": None,
+    "calibration_missing": "the policy is not calibrated",
+    "degraded": None,
     "uncertainty": {
         "token_entropy": {
             "mean": 0.066,
@@ -252,12 +277,25 @@ class GenerateResponse(BaseModel):
     id: str
     model: str
     created: int = Field(description="Unix time, seconds.")
-    answer: str | None = Field(description="Null only when the policy withholds it.")
+    answer: str | None = Field(
+        description="Withheld by the policy, its refusal, or null where it has none."
+    )
+    withheld: bool = Field(description="The model's text is not shown.")
     decision: Decision
     reason: Reason | None
     suggested_action: Action | None
-    confidence: float | None = Field(description="Calibrated probability; null without a profile.")
+    confidence: float | None = Field(
+        description="Calibrated probability that the answer is right; null without a profile."
+    )
     calibration: Calibration | None
+    calibration_missing: str | None = Field(description="Why there is no `calibration`.")
+    degraded: Literal["no_sampling", "fluency"] | None = Field(
+        description="What was left of the cascade when load made the gateway shed stages: all but "
+        "`sampling`, or only what is free. Null: nothing was shed."
+    )
     uncertainty: Uncertainty
     stages: list[StageReport]
+    escalation: EscalationReport | None = Field(
+        None, description="The larger tier, where it was asked; the evidence is of the first model."
+    )
     usage: Usage

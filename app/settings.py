@@ -5,20 +5,39 @@ same names. Unknown keys are errors in both, so that a typing mistake never runs
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from datetime import date
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import ErrorDetails
 
+from ucbd.app.telemetry import otel_variables
 from ucbd.cascade.outcome import Action
 from ucbd.models.errors import GatewayError
 from ucbd.models.reference import DEFAULT
 
 PREFIX = "UCBD_"
 Positive = Annotated[int, Field(gt=0)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+# No user and password within it: addresses are logged.
+ServerUrl = Annotated[str, Field(pattern=r"^https?://[^\s/@?#]+(/[^\s@?#]*)?$")]
+_PASSWORD = re.compile(r"//[^/@\s]*@")
+SECRETS = ("upstream_api_key", "larger_api_key")
+"""Read from the environment only: a file is copied about, a command line is seen by everybody."""
+ClustererName = Literal["combined", "jaccard", "embedding", "nli"]
 
 
 class SettingsInvalid(GatewayError):
@@ -44,12 +63,45 @@ class Settings(BaseModel):
     model: str = Field(DEFAULT, description="Embedded model's name, or what vLLM accepts.")
     served_name: str | None = Field(None, description="Name the model answers to; default: model.")
     revision: str | None = Field(None, description="Revision of a model from a hub.")
+    upstream: tuple[ServerUrl, ...] = Field(
+        (),
+        description="OpenAI-compatible servers of one model, which take the place of an engine in "
+        "this process; `model` is then its name there, by default the only one that they serve.",
+    )
+    upstream_api_key: SecretStr | None = Field(
+        None, description="Key that the upstreams want; read from the environment only."
+    )
+    vocab_size: Positive | None = Field(
+        None,
+        description="The upstreams' vocabulary, for upper bounds on token entropy; a vLLM with our "
+        "plugin tells it.",
+    )
+    upstream_silence_seconds: Seconds = Field(
+        20,
+        description="After so long without a token from an upstream that has calls it is asked for "
+        "one, and left alone when none comes: more than a full queue there takes.",
+    )
+    larger_upstream: tuple[ServerUrl, ...] = Field(
+        (),
+        description="Servers of a second, bigger model, which answers where the policy would "
+        "escalate to one.",
+    )
+    larger_model: str | None = Field(None, description="Its name there.")
+    larger_api_key: SecretStr | None = Field(
+        None, description="Key that they want; read from the environment only."
+    )
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
 
+    workers: Positive = Field(
+        1,
+        description="Processes, in front of upstreams only. Limits of requests in flight and of "
+        "keys are each process's own.",
+    )
+
     policy: str = Field("default", description="Default policy: a name, or a JSON file.")
     policies: Path | None = Field(None, description="Folder of further policy files.")
-    clusterer: Literal["combined", "jaccard", "embedding", "nli"] = "combined"
+    clusterer: ClustererName = "combined"
     nli: str | None = Field(
         None,
         description="Model of the clusterer `nli` and of grounding: a folder, a name in the local "
@@ -85,8 +137,80 @@ class Settings(BaseModel):
         (), description="What the application does by itself on `escalate`; all else abstains."
     )
 
+    shadow: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
+        0.01,
+        description="Tokens that measuring the single-cluster rate may generate beside the "
+        "traffic, as a share of the traffic's own; 0 measures nothing.",
+    )
+
+    shadow_clusterers: tuple[ClustererName, ...] = Field(
+        ("combined", "jaccard", "embedding"),
+        description="Whose single-cluster rates are measured, as far as they are installed; the "
+        "default clusterer's always is.",
+    )
+    keys: Path | None = Field(
+        None, description="File of API keys (`ucbd keys new NAME`); without one nobody needs a key."
+    )
+    keys_for_metrics: bool = Field(False, description="Does `/metrics` need a key too?")
+    public_without_keys: bool = Field(
+        False, description="May other machines ask without a key? Else such a start is refused."
+    )
+    tls_cert: Path | None = Field(None, description="Certificate chain in PEM; with `tls_key`.")
+    tls_key: Path | None = Field(None, description="Its private key in PEM.")
+
+    canary: Path | None = Field(
+        None,
+        description="Questions that the model's own single-cluster rate is measured by, at start "
+        "and daily: a question file, or the report.json of `ucbd diagnose`.",
+    )
+    canary_last: Path | None = Field(
+        None, description="File that keeps the canary set's last run, for the first after a start."
+    )
+    canary_hours: Annotated[float, Field(gt=0)] = Field(24.0, description="From run to run.")
+
+    records: str | None = Field(
+        None,
+        description="Where request records and what became of them are kept: a file (SQLite), or "
+        "postgresql://USER:PASSWORD@HOST/NAME. Nowhere by default.",
+    )
+    record_text: bool = Field(
+        False, description="Keep questions, evidence and answers too: labellers need them."
+    )
+    records_rows: Positive = Field(
+        100_000, description="Most records kept of drawn requests, and most of the others."
+    )
+    records_days: Annotated[float, Field(gt=0, allow_inf_nan=False)] = Field(
+        90.0, description="How long a record and its labels are kept at most."
+    )
+    audit_share: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.0,
+        description="Share of all requests that is drawn for `ucbd label`; with `record_text` "
+        "their answers get N samples afterwards, which `ucbd calibrate` needs.",
+    )
+    risk_limit: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        None,
+        description="Share of wrong answers among the answered that the drift alarm holds policies "
+        "to that have no certificate.",
+    )
+    drift_delta: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.05, description="Probability that the drift alarm of a policy is ever false."
+    )
+
     max_body_bytes: Positive = 1024 * 1024
+    body_seconds: Seconds = Field(10, description="Time in which a request's body must arrive.")
     max_in_flight: Positive = Field(256, description="Requests at a time; one more gets a 503.")
+    capacity: Positive | None = Field(
+        None,
+        description="Engine sequences that requests in flight may hold: 1 for an answer, more "
+        "where it may be sampled. Above half of it a request is not sampled, above three quarters "
+        "it gets only what is free, one more gets a 503. Default: twice max_num_seqs.",
+    )
+    drain_seconds: Seconds = Field(
+        30, description="After SIGTERM: time for what is under way; what is left then gets a 503."
+    )
+    drain_notice_seconds: Annotated[float, Field(ge=0)] = Field(
+        0, description="After SIGTERM: at least that long up and unready, for a balancer to see."
+    )
     max_samples: Annotated[int, Field(ge=2, le=64)] = 32
     max_tokens: Positive = Field(4096, description="Longest answer a request may ask for.")
     default_max_tokens: Positive = 256
@@ -100,11 +224,18 @@ class Settings(BaseModel):
     allow_hub: bool = Field(False, description="May the engine fetch models from a hub?")
 
     log_format: Literal["human", "json"] = "human"
+    tracing: Literal["none", "otlp", "console"] = Field(
+        "none",
+        description="Where OpenTelemetry spans go; OTEL_TRACES_EXPORTER says the same, and an "
+        "OTLP endpoint in OTEL_… means otlp. Everything else of it is in those variables too.",
+    )
 
-    @field_validator("wired_actions", mode="before")
+    @field_validator(
+        "upstream", "larger_upstream", "wired_actions", "shadow_clusterers", mode="before"
+    )
     @classmethod
     def _split(cls, value: object) -> object:
-        """An environment variable names several actions with commas between."""
+        """An environment variable names several of them with commas between."""
         if not isinstance(value, str):
             return value
         return [name.strip() for name in value.split(",") if name.strip()]
@@ -117,6 +248,40 @@ class Settings(BaseModel):
                     f"freshness domain {domain.name!r} has no cutoff, and there is no "
                     "knowledge_cutoff"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _one_engine_has_one_worker(self) -> "Settings":
+        if self.workers > 1 and not self.upstream:
+            raise ValueError(
+                f"workers: {self.workers} processes cannot share the engine in one of them; "
+                "several are for --upstream"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _larger_is_named(self) -> "Settings":
+        if bool(self.larger_upstream) != bool(self.larger_model):
+            raise ValueError("larger_upstream and larger_model: give both, or neither")
+        return self
+
+    @model_validator(mode="after")
+    def _certificate_has_a_key(self) -> "Settings":
+        if (self.tls_cert is None) != (self.tls_key is None):
+            given, missing = ("tls_cert", "tls_key") if self.tls_cert else ("tls_key", "tls_cert")
+            raise ValueError(f"{given} is given and {missing} is not: TLS needs both")
+        return self
+
+    @model_validator(mode="after")
+    def _records_have_a_place(self) -> "Settings":
+        needed = [name for name in ("record_text", "audit_share") if getattr(self, name)]
+        if needed and self.records is None:
+            raise ValueError(f"{needed[0]} needs `records`, where they are kept")
+        if self.workers > 1 and not (self.records or "postgres").startswith("postgres"):
+            raise ValueError(
+                f"records: {self.workers} processes cannot share one file; they need PostgreSQL: "
+                "postgresql://USER:PASSWORD@HOST/NAME"
+            )
         return self
 
     @model_validator(mode="after")
@@ -145,22 +310,62 @@ def read_settings(
         if key.startswith(PREFIX)
     }
     sources: list[tuple[str, Mapping[str, Any]]] = [
+        otel_variables.endpoint(env),
         (str(file), _read_file(file)) if file else ("", {}),
+        otel_variables.exporter(env),
         ("the environment", from_env),
+        otel_variables.disabled(env),
         ("the command line", flags or {}),
     ]
     merged: dict[str, Any] = {}
     origin: dict[str, str] = {}
     for name, values in sources:
+        for key in SECRETS:
+            if key in values and values is not from_env:
+                raise SettingsInvalid(
+                    f"{key}: {name}: a secret is read from the environment only, as "
+                    f"{PREFIX}{key.upper()}"
+                )
         merged |= values
         origin |= dict.fromkeys(values, name)
     try:
         return Settings.model_validate(merged)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = str(first["loc"][0]) if first["loc"] else ""
-        where = f"{origin[key]}: {_shown(key, origin[key])}: " if key in origin else ""
-        raise SettingsInvalid(f"{where}{first['msg']}, got {first['input']!r}") from error
+        raise SettingsInvalid(_complaint(error.errors()[0], origin)) from error
+
+
+def check_tracing(settings: Settings, environment: Mapping[str, str] | None = None) -> None:
+    """That spans can go where OpenTelemetry's variables say. Raises ``SettingsInvalid``.
+
+    Apart from ``read_settings``: they may be there for other programs, and only who serves minds.
+    """
+    env = os.environ if environment is None else environment
+    wrong = otel_variables.unsupported(env, settings.tracing)
+    if wrong is not None:
+        raise SettingsInvalid(wrong)
+
+
+def _complaint(first: ErrorDetails, origin: Mapping[str, str]) -> str:
+    """Where it stands, its name, what is wrong; a value only where it can be no secret."""
+    if not first["loc"]:  # of several settings together, among which may be secrets
+        return first["msg"].removeprefix("Value error, ")
+    key = str(first["loc"][0])
+    where = f"{origin[key]}: {_shown(key, origin[key])}: " if key in origin else ""
+    if first["type"] == "extra_forbidden" and len(first["loc"]) == 1:
+        near = get_close_matches(key, Settings.model_fields, 1)
+        meant = f"; did you mean {_shown(near[0], origin[key])}?" if near else ""
+        return f"{where}there is no such setting{meant}"
+    got = _PASSWORD.sub("//…@", repr(first["input"]))
+    return f"{where}{first['msg'].removeprefix('Value error, ')}, got {got}"
+
+
+def records_setting(config: Path | None, given: str | None) -> str:
+    """Where a command finds the store: ``given``, else the setting. Raises ``SettingsInvalid``."""
+    flags = {} if given is None else {"records": given}
+    where = read_settings(config, flags).records
+    if where is None:
+        raise SettingsInvalid("records: say where they are: --records FILE|URL, or the setting")
+    return where
 
 
 def _read_file(file: Path) -> dict[str, Any]:

@@ -10,7 +10,6 @@ import argparse
 import asyncio
 import hashlib
 import json
-import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -20,16 +19,18 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ucbd.app.cli import EXIT_FAILED, EXIT_USAGE
+from ucbd.app.commands.judge import Judge
 from ucbd.app.engines import model_location, start_engine
-from ucbd.app.judge import Judge
+from ucbd.app.files import replace_file, sha256
 from ucbd.app.settings import Settings, read_settings
 from ucbd.cascade.evaluation.ask import Asking, ask_all
+from ucbd.cascade.evaluation.decisions import policy_of
 from ucbd.cascade.evaluation.html import page
 from ucbd.cascade.evaluation.progress import add, begin
 from ucbd.cascade.evaluation.records import (
     Record,
     RecordsUnreadable,
-    read_records,
+    read_all,
     write_records,
 )
 from ucbd.cascade.evaluation.report import report_on
@@ -37,21 +38,20 @@ from ucbd.cascade.evaluation.score import ScoredRecord
 from ucbd.cascade.evaluation.tally import Tally
 from ucbd.models.datasets import write_dataset
 from ucbd.models.errors import GatewayError, InvalidRequest
-from ucbd.models.model_files import check_model_folder
+from ucbd.models.model_files import check_model_folder, local_revision
 from ucbd.models.reference.question_files import write_questions
 
 ASKED = "asked.jsonl"
 """The answers of an evaluation as they came: what an interrupted one goes on from."""
 
 _SCORED_AT_ONCE = 256  # records; their texts share the forward passes of the clusterers' models
-_SUFFIXES = {".json", ".safetensors", ".model", ".jinja", ".txt"}
 
 
 def evaluate(options: argparse.Namespace) -> int:
     """Ask a real engine every question, and report; returns the exit code."""
     try:
         settings = _settings(options)
-        records = list(_each(options.questions))[: options.limit]
+        records = list(read_all(options.questions))[: options.limit]
         judge = Judge(options.clusterers, settings, settings.model, keep_reasoning=False)
         location = model_location(settings.model)
         if Path(location).is_dir():
@@ -99,7 +99,8 @@ def replay(options: argparse.Namespace) -> int:
     except (GatewayError, OSError) as error:
         return _refused("replay", error)
     try:
-        _write(options.out, _each(options.records), survey.n, judge)
+        files = [sha256(path) for path in options.records]
+        _write(options.out, read_all(options.records), survey.n, judge, files)
     except (GatewayError, OSError) as error:
         print(f"ucbd replay: {error}", file=sys.stderr)
         return EXIT_FAILED
@@ -146,10 +147,13 @@ async def _ask(
         await engine.close()
 
 
-def _write(out: Path, records: Iterable[Record], n: int, judge: Judge) -> None:
+def _write(
+    out: Path, records: Iterable[Record], n: int, judge: Judge, files: Sequence[str] = ()
+) -> None:
     """``records.jsonl``, ``report.json`` and ``report.html``, each whole or not at all.
 
-    Of ``n`` records no more than some are in memory at once.
+    Of ``n`` records no more than some are in memory at once. ``files`` are the SHA-256 of those
+    that they come from.
     """
     tally = Tally()
 
@@ -163,17 +167,12 @@ def _write(out: Path, records: Iterable[Record], n: int, judge: Judge) -> None:
                 bar.update(len(some))
 
     write_records(out / "records.jsonl", scored())
-    found = report_on(tally, judge.default)
-    _replace(out / "report.html", page(found))
-    _replace(out / "report.json", json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+    policy = policy_of(judge.policy_name, judge.policy, tally.models, files)
+    found = report_on(tally, judge.default, policy)
+    replace_file(out / "report.html", page(found))
+    replace_file(out / "report.json", json.dumps(found, indent=1, ensure_ascii=False) + "\n")
     told = f"{found['accuracy']:.1%} right of {found['n']}" if found["n"] else "none labelled"
     print(f"{out / 'report.html'}: {tally.n} records, {told}")
-
-
-def _replace(path: Path, text: str) -> None:
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
 
 
 def _settings(options: argparse.Namespace) -> Settings:
@@ -194,10 +193,10 @@ class _Survey:
 
 
 def _surveyed(paths: Sequence[Path]) -> _Survey:
-    """Raises ``RecordsUnreadable`` as ``_each``, and where nothing was recorded."""
+    """Raises ``RecordsUnreadable`` as ``read_all``, and where nothing was recorded."""
     models: set[str | None] = set()
     n, recorded = 0, False
-    for record in _each(paths):
+    for record in tqdm(read_all(paths), desc="read", unit="record", disable=None, mininterval=0.5):
         n += 1
         models.add(record.model)
         recorded |= bool(record.answer or record.samples)
@@ -209,17 +208,6 @@ def _surveyed(paths: Sequence[Path]) -> _Survey:
     return _Survey(n, models.pop() if len(models) == 1 else None)
 
 
-def _each(paths: Iterable[Path]) -> Iterator[Record]:
-    """The records of all files. Raises ``RecordsUnreadable``, also for an id in two of them."""
-    found: dict[str, Path] = {}
-    for path in paths:
-        for record in read_records(path):
-            if record.id in found:
-                raise RecordsUnreadable(f"{path}: id {record.id!r} is in {found[record.id]} too")
-            found[record.id] = path
-            yield record
-
-
 def _plan(
     records: Sequence[Record], settings: Settings, location: str, asking: Asking
 ) -> dict[str, object]:
@@ -228,22 +216,10 @@ def _plan(
     return {
         "evaluation": 1,
         "model": settings.served_name or settings.model,
-        "files": _fingerprint(Path(location)),
+        "files": local_revision(Path(location)),
         "questions": hashlib.blake2b(lines.encode(), digest_size=8).hexdigest(),
         "asked": asdict(asking),
     }
-
-
-def _fingerprint(folder: Path) -> str | None:
-    """Of a model folder's files, by size and time: weights are too large to be read for this."""
-    if not folder.is_dir():
-        return None
-    files = [
-        (file.name, file.stat().st_size, file.stat().st_mtime_ns)
-        for file in sorted(folder.iterdir())
-        if file.suffix in _SUFFIXES
-    ]
-    return hashlib.blake2b(repr(files).encode(), digest_size=8).hexdigest()
 
 
 def _progress(what: str, total: int) -> "tqdm[None]":

@@ -1,12 +1,10 @@
 """``ucbd pointer``: fit a pointer to a model's labelled answers, for the stage ``pointer``."""
 
 import argparse
-import hashlib
-import os
 import sys
-from pathlib import Path
 
 from ucbd.app.cli import EXIT_USAGE
+from ucbd.app.files import replace_file, sha256
 from ucbd.cascade.evaluation.pointer_fit import Labelled, fit, held_out, read
 from ucbd.cascade.evaluation.ranking import auroc, auroc_interval
 from ucbd.cascade.evaluation.records import RecordsUnreadable, read_records
@@ -26,9 +24,9 @@ def pointer(options: argparse.Namespace) -> int:
             answers = read(sources)
         except ValueError as error:
             raise RecordsUnreadable(f"{', '.join(map(str, options.records))}: {error}") from error
-        found = fit(answers, model, [_digest(path) for path in options.records])
+        found = fit(answers, model, [sha256(path) for path in options.records])
         written = found.model_dump_json(by_alias=True, indent=1) + "\n"
-        _replace(options.out, written)
+        replace_file(options.out, written)
     except (GatewayError, OSError) as error:
         print(f"ucbd pointer: {error}", file=sys.stderr)
         return EXIT_USAGE
@@ -47,15 +45,3 @@ def _ranking(answers: Labelled) -> str:
         low, high = auroc_interval(values, answers.wrong)
         told.append(f"{name} {auroc(values, answers.wrong):.3f} [{low:.3f}, {high:.3f}]")
     return f"AUROC held out ({by}): {'; '.join(told)}"
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _replace(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)

@@ -1,4 +1,4 @@
-"""``python -m ucbd.app.early_stopping RECORDS``: sequential sampling against drawing all samples.
+"""``python -m ucbd.app.studies.early_stopping RECORDS``: sequential sampling against all samples.
 
 Prints a table: agreement and mean samples at each τ. Knows which clusterers there are.
 """

@@ -1,4 +1,4 @@
-"""``python -m ucbd.app.hotpot FILE``: does grounding tell wrong answers, on a recording?
+"""``python -m ucbd.app.studies.hotpot FILE``: does grounding tell wrong answers, on a recording?
 
 Each question has an answer given without its evidence and one given with it; an answer is right
 when it has the reference's words, a rule that misses paraphrase. Each is held against the evidence

@@ -1,4 +1,4 @@
-"""``python -m ucbd.app.judged_pairs FILE``: every clusterer on pairs of answers people judged.
+"""``python -m ucbd.app.studies.judged_pairs FILE``: clusterers on pairs of answers people judged.
 
 Prints a table of recall, wrong merges and precision with 95 % intervals, at several thresholds.
 With ``--samples``, on an embedded model's samples and judged by its world, as they are served.

@@ -1,4 +1,4 @@
-"""``python -m ucbd.app.against_parallel RECORDS``: what the cascade saves, and what that costs.
+"""``python -m ucbd.app.studies.against_parallel RECORDS``: what the cascade saves.
 
 One table over recorded answers: each signal alone, all stages of a policy in parallel, and the
 policy as a cascade, each with how it ranks wrong answers and what it spends; then what agreement
@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ucbd.app.judge import Judge
+from ucbd.app.commands.judge import Judge
 from ucbd.app.settings import read_settings
 from ucbd.cascade.evaluation.ranking import (
     Floats,

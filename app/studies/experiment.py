@@ -1,4 +1,4 @@
-"""The alignment-tax experiment: ``python -m ucbd.app.experiment --work DIR --runs DIR``.
+"""The alignment-tax experiment: ``python -m ucbd.app.studies.experiment --work DIR --runs DIR``.
 
 For each world seed the family is trained, every stage and arm answers the world's questions through
 the real engine (``ucbd evaluate``), and what it said becomes a small table under ``--runs``, which

@@ -1,0 +1,1 @@
+"""What docs/measurements/ report: ``python -m ucbd.app.studies.NAME``. Nothing serves them."""
