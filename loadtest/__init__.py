@@ -1,0 +1,1 @@
+"""Load over HTTP against any running gateway. Imports nothing of ``ucbd``."""
