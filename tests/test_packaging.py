@@ -4,6 +4,7 @@ Builds from a copy of the repository's files and installs into an environment of
 package index (or pip's cache) for the core's pinned packages.
 """
 
+import json
 import os
 import re
 import shutil
@@ -17,16 +18,20 @@ from typing import Any
 
 import pytest
 
+from tests.diagnosis.served import served
+
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("app", "cascade", "models")
 # What may ask for torch, tokenizers or vLLM as soon as it is imported: all of it is the engine's.
 NEEDS_AN_ENGINE = (
-    "ucbd.app.experiment",
+    "ucbd.app.studies.experiment",
     "ucbd.cascade.alignment_tax",
     "ucbd.models.exact_entropy",
     "ucbd.models.reference",
     "ucbd.models.tempering",
 )
+# Asks for an extra as soon as it is imported, and is imported only where that is asked for.
+NEEDS_AN_EXTRA = ("ucbd.app.telemetry.spans",)
 # Slow to import, so not wanted just to print a help text.
 HEAVY = ("fastapi", "numpy", "pydantic", "scipy", "torch", "transformers", "uvicorn", "vllm")
 
@@ -124,14 +129,52 @@ def test_all_but_the_engine_can_be_imported_without_torch(bare: Path) -> None:
         for path in (f"ucbd/{file}" for file in repository_files())
         if path.split("/")[1] in FOLDERS and path.endswith(".py") and "__init__" not in path
     ]
-    wanted = [module for module in modules if not module.startswith(NEEDS_AN_ENGINE)]
+    left_out = (*NEEDS_AN_ENGINE, *NEEDS_AN_EXTRA)
+    wanted = [module for module in modules if not module.startswith(left_out)]
     assert "ucbd.app.main" in wanted
     lines = "".join(f"import {module}\n" for module in wanted)
     run(bare / "python", "-c", f"{lines}import sys\nassert 'torch' not in sys.modules")
 
 
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({}, "there is no vLLM here to serve a model in this process: give --upstream URL"),
+        (
+            {"UCBD_UPSTREAM": "http://127.0.0.1:1", "UCBD_MODEL": "x", "UCBD_TRACING": "otlp"},
+            "pip install 'ucbd-gateway[tracing]'",
+        ),
+    ],
+)
+def test_what_the_core_has_not_ends_the_start_and_says_what_to_install(
+    bare: Path, environment: dict[str, str], said: str
+) -> None:
+    done = subprocess.run(
+        [bare / "ucbd", "serve", "--port", "0"],
+        env={"UCBD_CLUSTERER": "jaccard", "PATH": "/bin"} | environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 2, done.stderr
+    assert said in done.stderr.splitlines()[-1]
+
+
+def test_a_diagnosis_runs_without_torch_and_says_what_it_cannot_cluster_by(
+    bare: Path, tmp_path: Path
+) -> None:
+    with served() as server:
+        asked = ("--samples", "2", "--temperatures", "none", "--yes", "--out", tmp_path)
+        run(bare / "ucbd", "diagnose", server.url, *asked)
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["answered"] == 200
+    assert list(report["homogenization"]) == ["combined", "jaccard", "exact"]
+    assert any(note.startswith("Not clustered by `embedding`") for note in report["notes"])
+
+
 def test_the_core_list_and_the_metadata_pin_the_same_versions() -> None:
-    asked = dict(item.split("==") for item in project()["dependencies"])
+    items = (re.sub(r"\[.*\]", "", item) for item in project()["dependencies"])
+    asked = dict(item.split("==") for item in items)
     assert asked.items() <= pins("core.txt").items()
 
 
@@ -141,10 +184,18 @@ def test_an_engine_list_holds_the_core_at_the_same_versions(engine: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("extra", "lists"), [("cpu", ("cpu.txt", "cpu-torch.txt")), ("engine", ("gpu.txt",))]
+    ("extra", "lists"),
+    [
+        ("cpu", ("cpu.txt", "cpu-torch.txt")),
+        ("engine", ("gpu.txt",)),
+        ("tracing", ("cpu.txt",)),
+        ("ray", ("ray.txt",)),
+        ("dev", ("dev.txt", "cpu.txt")),
+    ],
 )
 def test_an_extra_pins_what_its_list_installs(extra: str, lists: tuple[str, ...]) -> None:
-    asked = dict(item.split("==") for item in project()["optional-dependencies"][extra])
+    items = (re.sub(r"\[.*\]", "", item) for item in project()["optional-dependencies"][extra])
+    asked = dict(item.split("==") for item in items)
     assert asked.items() <= {k: v for name in lists for k, v in pins(name).items()}.items()
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ucbd.app.experiment import STAGES, Family, plan, run
+from ucbd.app.studies.experiment import STAGES, Family, plan, run
 from ucbd.models.reference.family import ARMS
 
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from loadtest.servers import free_port
 from ucbd.models.reference.question_files import FOLDER
 
 START_SECONDS = 240  # a cold import of vLLM on a busy machine; a hang still fails
@@ -27,17 +27,16 @@ class Served:
     url: str
     log: Path
 
+    @property
+    def tls(self) -> bool:
+        """Whether certificates are of use; to read them takes longer than most requests."""
+        return self.url.startswith("https")
+
     def get(self, path: str) -> httpx.Response:
-        return httpx.get(self.url + path, timeout=30)
+        return httpx.get(self.url + path, timeout=60, verify=self.tls)
 
     def ask(self, **request: object) -> httpx.Response:
-        return httpx.post(f"{self.url}/generate", json=request, timeout=60)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+        return httpx.post(f"{self.url}/generate", json=request, timeout=180, verify=self.tls)
 
 
 def ucbd(*arguments: str) -> list[str]:
@@ -62,7 +61,7 @@ def serving(log: Path, *arguments: str, **environment: str) -> Iterator[Served]:
     finally:
         process.terminate()
         try:
-            process.wait(timeout=60)
+            process.wait(timeout=180)
         except subprocess.TimeoutExpired:
             process.kill()
             raise
@@ -98,8 +97,9 @@ STAGES = (
 def settings_of_every_stage(folder: Path) -> dict[str, str]:
     """What the stages need that no shipped policy runs, made as a user would make it."""
     index, triples, policies = folder / "index", folder / "triples.tsv", folder / "policies"
-    known = FOLDER / "facts.jsonl"
-    subprocess.run(ucbd("index", str(known), "--out", str(index)), check=True, timeout=120)
+    known = folder / "known.jsonl"  # the first of the facts: to embed them all takes half a minute
+    known.write_text("".join((FOLDER / "facts.jsonl").read_text().splitlines(True)[:200]))
+    subprocess.run(ucbd("index", str(known), "--out", str(index)), check=True, timeout=600)
     triples.write_text("Jana Zist\tborn in\tRilla\n")
     policies.mkdir()
     rules = {"schema": 1, "description": "for a test", "threshold": 0.5}
@@ -114,6 +114,8 @@ def settings_of_every_stage(folder: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """It draws no shadow samples: what its engine has finished is what was asked for."""
     folder = tmp_path_factory.mktemp("gateway")
-    with serving(folder / "log", **settings_of_every_stage(folder)) as served:
+    settings = settings_of_every_stage(folder)
+    with serving(folder / "log", UCBD_SHADOW="0", **settings) as served:
         yield served

@@ -68,7 +68,6 @@ def test_an_interrupted_evaluation_goes_on_where_it_stopped(
         stderr=subprocess.PIPE,
         text=True,
         env=QUIET,
-        preexec_fn=_heed_interrupts,
     )
     try:
         _wait_for_lines(asked, 10, process)
@@ -86,11 +85,6 @@ def test_an_interrupted_evaluation_goes_on_where_it_stopped(
     assert f"{len(kept)} of 200 were answered before; going on" in done.stdout
     assert asked.read_text().splitlines()[1 : len(kept) + 1] == kept
     assert json.loads((tmp_path / "report.json").read_text())["n"] == 200
-
-
-def _heed_interrupts() -> None:
-    """As on a terminal: what runs in the background of a shell inherits that they are ignored."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _wait_for_lines(path: Path, count: int, process: "subprocess.Popen[str]") -> None:

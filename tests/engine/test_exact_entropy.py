@@ -89,8 +89,8 @@ async def test_every_parallel_sample_has_its_own_entropies(engine):
         assert len(sample.entropies.lower) == sample.tokens
     # The first token's distribution is the prompt's, the same for all up to batching noise; what
     # follows is each sample's own.
-    firsts = {round(sample.entropies.lower[0], 3) for sample in samples}
-    assert len(firsts) == 1
+    firsts = [sample.entropies.lower[0] for sample in samples]
+    assert max(firsts) - min(firsts) < 1e-3
     assert len({sample.entropies.lower[-1] for sample in samples}) > 5
 
 
@@ -104,10 +104,11 @@ async def test_aborted_requests_leave_nothing_behind(engine):
         )
         for n in range(4)
     ]
-    await asyncio.sleep(0.5)
-    assert await engine.kept_entropies() > 0
-    for task in work:
-        task.cancel()
+    async with asyncio.timeout(120):
+        while not await engine.kept_entropies():
+            pass
+    aborted = [task.cancel() for task in work]
+    assert any(aborted)
     await asyncio.gather(*work, return_exceptions=True)
     await engine.generate(EncodedPrompt((5,)), GenerationOptions(1), entropies=True)
     await engine.generate(EncodedPrompt((5,)), GenerationOptions(1), entropies=True)

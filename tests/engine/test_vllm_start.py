@@ -63,7 +63,7 @@ async def doubted(random_weights):
     begin = time.monotonic()
     with pytest.MonkeyPatch.context() as patch:
         wrong = "tests.engine.wrong_processor:TenPercentTooSharp"
-        patch.setattr(vllm_start, "V1_PROCESSOR", wrong)
+        patch.setattr(vllm_start, "PROCESSOR", wrong)
         engine = await VllmEngine.start(random_settings(random_weights))
     seconds = time.monotonic() - begin
     held.cancel()
@@ -92,25 +92,33 @@ async def test_bounds_are_served_in_place_of_a_wrong_number(doubted, engine):
 
 
 async def test_the_event_loop_is_free_while_the_engine_starts(doubted):
-    """Health checks are answered meanwhile; half, because importing holds Python's own lock."""
-    assert doubted.loop_held < doubted.seconds / 2
+    """Health checks are answered meanwhile; a start on the loop itself would hold it all the time.
+
+    A part it may take: importing holds Python's own lock, and other work the cores.
+    """
+    assert doubted.loop_held < 0.8 * doubted.seconds
 
 
 async def test_closing_fails_at_once_whoever_still_waits(doubted):
     """Last of this engine: also a collection under way, which vLLM itself leaves unanswered."""
+    begun = [asyncio.Event() for _ in range(3)]
     work = [
         asyncio.create_task(
             doubted.engine.generate(
-                EncodedPrompt((5, n)), GenerationOptions(480, 1.0, seed=1), entropies=False
+                EncodedPrompt((5, n)),
+                GenerationOptions(480, 1.0, seed=1),
+                entropies=False,
+                listen=lambda piece, told=told: told.set(),
             )
         )
-        for n in range(3)
+        for n, told in enumerate(begun)
     ]
-    await asyncio.sleep(0.1)
+    async with asyncio.timeout(120):
+        await asyncio.gather(*(told.wait() for told in begun))
     collecting = asyncio.create_task(doubted.engine.kept_entropies())
     await asyncio.sleep(0)
     closing = asyncio.create_task(doubted.engine.close())
-    async with asyncio.timeout(30):  # a hang fails here
+    async with asyncio.timeout(120):  # a hang fails here
         *answers, kept = await asyncio.gather(*work, collecting, return_exceptions=True)
     assert [type(answer) for answer in answers] == [EngineUnavailable] * 3
     assert isinstance(kept, EngineUnavailable | int)  # it may just have been in time
@@ -125,7 +133,7 @@ async def test_a_start_that_is_cancelled_leaves_no_process_behind(random_weights
     before = {child.pid for child in psutil.Process().children(recursive=True)}
     starting = asyncio.create_task(VllmEngine.start(random_settings(random_weights)))
     started: list[psutil.Process] = []
-    async with asyncio.timeout(120):
+    async with asyncio.timeout(300):
         while not any("VLLM::Worker" in " ".join(child.cmdline()) for child in started):
             await asyncio.sleep(0.1)
             children = psutil.Process().children(recursive=True)
@@ -134,5 +142,5 @@ async def test_a_start_that_is_cancelled_leaves_no_process_behind(random_weights
     starting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await starting
-    _, alive = await asyncio.to_thread(psutil.wait_procs, started, 5)
+    _, alive = await asyncio.to_thread(psutil.wait_procs, started, 120)
     assert alive == []

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from ucbd.app.against_parallel import main
+from ucbd.app.studies.against_parallel import main
 
 SURE, TORN, LOST = [0.01], [0.2], [2.0]  # u = .010, .181 and .865
 

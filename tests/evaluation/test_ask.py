@@ -45,6 +45,7 @@ async def test_the_record_holds_what_was_said_and_how_it_was_asked():
         "model": "scripted",
         "model_revision": "1",
         "vocab_size": 1000,
+        "prompt_template": None,
     }
     assert sorted(s["text"] for s in told["samples"]) == ["", "In Dole.", "Tarn."]
 
@@ -100,7 +101,7 @@ async def test_all_are_asked_and_never_more_at_once_than_allowed():
 
 
 async def test_a_question_that_cannot_be_asked_is_named_and_ends_the_others():
-    engine = ScriptedEngine(Script(delay=0.05))
+    engine = ScriptedEngine(Script(delay=3600))
     found: list[Record] = []
     with pytest.raises(InvalidRequest, match="question 'q1': 70 tokens"):
         await ask_all(

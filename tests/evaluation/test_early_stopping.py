@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from ucbd.app.early_stopping import main
+from ucbd.app.studies.early_stopping import main
 from ucbd.cascade.clustering.exact import Exact
 from ucbd.cascade.evaluation.early_stopping import QUANTILES, measure, read_samples
 from ucbd.cascade.evaluation.records import RecordsUnreadable

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from ucbd.app.judged_pairs import main
+from ucbd.app.studies.judged_pairs import main
 from ucbd.cascade.clustering.exact import Exact
 from ucbd.cascade.evaluation.judged_pairs import (
     JudgedPair,
@@ -79,7 +79,7 @@ def test_a_bad_file_is_named_with_its_line_and_field(tmp_path, line, named, caps
 
 
 def test_the_command_prints_a_row_for_each_clusterer(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("ucbd.app.judged_pairs.MiniLM.installed", lambda: False)
+    monkeypatch.setattr("ucbd.app.studies.judged_pairs.MiniLM.installed", lambda: False)
     path = written(tmp_path, question(("Tarn", True), ("In Tarn.", True), ("Dole", False)))
     assert main([str(path)]) == 0
     rows = capsys.readouterr().out.splitlines()

@@ -94,6 +94,10 @@ class TestReading:
             ({"id": "q2"}, "line 2: prompt: Field required"),
             (QUESTION, "line 2: id 'q1' is line 1's too"),
             (QUESTION | {"id": "q2", "match": "like"}, "line 2: match: Input should be 'exact'"),
+            (
+                QUESTION | {"id": "q2", "correct": "yes"},
+                "line 2: correct: Input should",
+            ),
             (QUESTION | {"id": "q2", "reference": []}, "line 2: reference: List should have"),
             (
                 QUESTION | {"id": "q2", "answer": {"text": "x", "token_entropies": [-1]}},

@@ -126,6 +126,65 @@ def test_cost_is_the_main_call_and_the_stages():
     assert found == {"relative_mean": 5.5, "by_stage": {"fluency": 0.0, "sampling": 4.5}, "n": 2}
 
 
+def test_the_roc_curve_by_hand():
+    found = report(RECORDS, "jaccard")
+    caught = dict(zip(found["false_alarms"], found["signals"]["cascade"]["roc"], strict=True))
+    # from the top: wrong, wrong, right, right, wrong, right
+    assert caught[0] == pytest.approx(2 / 3)
+    assert caught[0.66] == pytest.approx(2 / 3)
+    assert caught[0.68] == 1
+    assert found["signals"]["p_true"]["roc"] is None
+
+
+def test_a_tie_is_a_straight_piece_of_the_roc_curve():
+    records = [scored(True, cascade=0.5), scored(False, cascade=0.5)]
+    found = report(records, "jaccard")
+    assert found["signals"]["cascade"]["roc"] == pytest.approx(found["false_alarms"])
+
+
+def test_histograms_hold_every_labelled_answer_once():
+    (found,) = report(RECORDS, "jaccard")["histograms"].values()
+    assert (found["edges"][0], found["edges"][-1]) == (0, 1)
+    # 24 bins of 1/24: .1 in the third, .2 in the fifth, .5 at the edge of the thirteenth
+    assert [i for i, n in enumerate(found["right"]) if n] == [2, 4, 12]
+    assert [i for i, n in enumerate(found["wrong"]) if n] == [7, 21]
+    assert sum(found["right"]) + sum(found["wrong"]) == 5
+
+
+def test_clusters_per_question_are_counted():
+    assert report(RECORDS, "jaccard")["homogenization"]["jaccard"]["cluster_counts"] == [3, 3]
+
+
+def decided(decision: str | None, correct: bool | None) -> ScoredRecord:
+    keys = {"id": "q", "prompt": "?", "correct": correct, "decision": decision}
+    return ScoredRecord.model_validate(keys)
+
+
+def test_decisions_by_hand():
+    records = [
+        decided("answer", True),
+        decided("answer", True),
+        decided("answer", False),
+        decided("answer", None),  # answered, and nobody knows whether rightly
+        decided("abstain", False),
+        decided("escalate", True),
+        decided(None, True),  # not decided on
+    ]
+    found = report(records, "jaccard")["decisions"]
+    assert (found["n"], found["answer"], found["abstain"], found["escalate"]) == (6, 4, 1, 1)
+    assert found["coverage"] == pytest.approx(4 / 6)
+    assert found["risk"] == pytest.approx(1 / 3)
+    assert found["risk_counts"] == [1, 3]
+    # Wilson, 1 of 3
+    assert found["risk_ci"] == pytest.approx([0.061492, 0.792340], abs=1e-6)
+
+
+def test_without_decisions_no_risk_is_claimed():
+    found = report(RECORDS, "jaccard")
+    assert found["decisions"]["coverage"] is found["decisions"]["risk"] is None
+    assert "Decisions" not in page(found)
+
+
 def test_token_entropy_inside_and_outside_the_stratum():
     found = report(RECORDS, "jaccard")["token_entropy"]["groups"]
     seen = {(g["clusters"], g["correct"]): (g["n"], g["mean"]) for g in found}
@@ -228,20 +287,23 @@ def test_the_page_stands_alone_and_is_well_formed():
 
 def test_the_plots_are_whole_and_hold_a_mark_for_every_number():
     html = page(report(RECORDS, "jaccard"))
-    plots = [ElementTree.fromstring(part.split("</svg>")[0] + "</svg>") for part in pieces(html)]
-    assert len(plots) == 5
-    scr, auroc, entropy, risk, calibration = plots
+    plots = drawn(html)
+    assert len(plots) == 8  # no cost: nothing was decided; semantic entropy is no score here
+    risk, roc, auroc, scr, clusters, histogram, entropy, calibration = plots
     assert len(marks(scr, "circle")) == 1
     assert len(marks(auroc, "circle")) == 4  # two signals, all records and the stratum
     assert len(marks(entropy, "rect")) == 5
     assert len(marks(risk, "polyline")) == 2  # the curve, and answering everything
     assert len(marks(calibration, "circle")) == 6
+    assert len(marks(roc, "polyline")) == 3  # cascade, token entropy, and the diagonal
+    assert len(marks(clusters, "rect")) == 2  # questions of one cluster, and of two
+    # .1, .2, .5 are right, .3, .9 wrong: a bar each
+    kinds = [bar.get("class") for bar in marks(histogram, "rect")]
+    assert kinds == ["s0 bar"] * 3 + ["s1 bar"] * 2
 
 
 def test_a_mark_lies_where_its_value_is_on_the_axis():
-    scr = ElementTree.fromstring(
-        pieces(page(report(RECORDS, "jaccard")))[0].split("</svg>")[0] + "</svg>"
-    )
+    scr = drawn(page(report(RECORDS, "jaccard")))[3]
     (dot,) = marks(scr, "circle")
     grid = [float(line.get("x1")) for line in marks(scr, "line") if line.get("class") == "grid"]
     # SCR is 0.5, ticks are 0, .2, .4, .6, .8, 1
@@ -250,9 +312,7 @@ def test_a_mark_lies_where_its_value_is_on_the_axis():
 
 
 def test_the_risk_curve_rises_from_no_risk_to_the_error_rate():
-    risk = ElementTree.fromstring(
-        pieces(page(report(RECORDS, "jaccard")))[3].split("</svg>")[0] + "</svg>"
-    )
+    risk = drawn(page(report(RECORDS, "jaccard")))[0]
     (curve,) = [line for line in marks(risk, "polyline") if "line" in line.get("class")]
     heights = [float(point.split(",")[1]) for point in curve.get("points").split()]
     grid = [float(line.get("y1")) for line in marks(risk, "line")]
@@ -263,8 +323,10 @@ def test_the_risk_curve_rises_from_no_risk_to_the_error_rate():
     assert heights[-1] == top
 
 
-def pieces(html: str) -> list[str]:
-    return ["<svg" + part for part in html.split("<svg")[1:]]
+def drawn(html: str) -> list[ElementTree.Element]:
+    """The plots of a page, in their order."""
+    parts = html.split("<svg")[1:]
+    return [ElementTree.fromstring(f"<svg{part.split('</svg>')[0]}</svg>") for part in parts]
 
 
 def marks(plot: ElementTree.Element, tag: str) -> list[ElementTree.Element]:

@@ -14,7 +14,7 @@ from ucbd.cascade.clustering.combined import Combined
 from ucbd.cascade.clustering.embedding import Embedding
 from ucbd.cascade.clustering.exact import Exact
 from ucbd.cascade.clustering.guarded import Guarded
-from ucbd.cascade.clustering.jaccard import Jaccard, bigrams, similarity
+from ucbd.cascade.clustering.jaccard import Jaccard, marked, similarity
 from ucbd.cascade.clustering.nli import Nli
 from ucbd.models.nli import Judgement
 
@@ -59,16 +59,16 @@ CLUSTERERS = [
 ]
 
 
-def test_bigrams_are_of_lower_cased_words_and_one_word_is_its_own_element():
-    assert bigrams("The cat SAT") == {("the", "cat"), ("cat", "sat")}
-    assert bigrams("Tarn") == {"tarn"}
-    assert bigrams("  ") == frozenset()
+def test_a_bigram_of_lower_cased_words_is_one_bit_and_a_lone_word_is_its_own():
+    # the-cat 1, cat-sat 2; then tarn 4; "tarn lay" is another bigram than the word alone: 8
+    assert marked(["The cat SAT", "the Cat", "Tarn", "  ", "tarn lay"]) == [3, 1, 4, 0, 8]
+    assert marked(["to be to be"]) == [3]  # a bigram that comes twice counts once
 
 
 def test_jaccard_similarity_by_hand():
     # {ab, bc, cd} and {ab, bc, ce}: 2 shared of 4
-    assert similarity(bigrams("a b c d"), bigrams("a b c e")) == 0.5
-    assert similarity(frozenset(), frozenset()) == 0
+    assert similarity(*marked(["a b c d", "a b c e"])) == 0.5
+    assert similarity(0, 0) == 0
 
 
 async def test_jaccard_joins_at_exactly_the_threshold():
@@ -82,7 +82,7 @@ async def test_jaccard_joins_at_exactly_the_threshold():
 async def test_jaccard_clusters_are_connected_components():
     # first~second and second~third at 0.5, first and third share 1 of 5 only
     chain = ["a b c d", "b c d e", "c d e f"]
-    assert similarity(bigrams(chain[0]), bigrams(chain[2])) < 0.4
+    assert similarity(*marked([chain[0], chain[2]])) < 0.4
     assert (await Jaccard().cluster("x", chain)).labels == (0, 0, 0)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.unit.test_cascade import ask, outcomes, policy
 from ucbd.app.boundaries import made_boundaries
-from ucbd.app.index import index
+from ucbd.app.commands.index import index
 from ucbd.app.settings import Settings, SettingsInvalid
 from ucbd.cascade.boundaries.density import Density
 from ucbd.cascade.boundaries.fluency import Fluency

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from vllm import SamplingParams
 from vllm.v1.sample.logits_processor import BatchUpdate, MoveDirectionality
 
-from ucbd.models.exact_entropy import ENTROPY_ID
-from ucbd.models.exact_entropy.store import EntropyStore, entropy
+from ucbd.models.exact_entropy import ENTROPY_ID, v1
+from ucbd.models.exact_entropy.entropy import entropy
+from ucbd.models.exact_entropy.store import EntropyStore
 from ucbd.models.exact_entropy.v1 import EntropyProcessorV1
 from ucbd.models.exact_entropy.v2 import EntropyProcessorV2
 from ucbd.models.exact_entropy.worker import EntropyWorker
@@ -38,6 +39,13 @@ def test_entropy_by_hand_with_masked_entries_and_any_scale_of_logits():
     rows = torch.tensor([UNIFORM, SKEWED, CERTAIN])
     assert entropy(rows).tolist() == pytest.approx([math.log(4), 0.801819, 0], abs=1e-6)
     assert entropy(rows + 50).tolist() == pytest.approx([math.log(4), 0.801819, 0], abs=1e-5)
+
+
+def test_many_rows_have_each_its_own_entropy_in_their_order():
+    """So many that a CPU takes them in blocks, the last of which is smaller."""
+    rows = torch.tensor([UNIFORM, SKEWED, CERTAIN]).repeat(100_001, 1)
+    expected = torch.tensor([math.log(4), 0.801819, 0]).repeat(100_001)
+    assert torch.allclose(entropy(rows), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("row", [[0, math.nan], [-math.inf, -math.inf], [math.inf, 0]])
@@ -79,6 +87,15 @@ class TestStore:
         assert math.isnan(values[0])
         assert math.isnan(values[1])
         assert values[2] == 5.0
+
+    def test_values_so_far_stay_until_they_are_collected(self):
+        store = EntropyStore()
+        store.put("a", 0, 0.5)
+        store.put("a", 1, 0.7)
+        assert store.so_far("a", 0) == [0.5, 0.7]
+        assert store.so_far("a", 1) == [0.7]
+        assert store.so_far("a", 2) == store.so_far("never seen", 0) == []
+        assert store.collect(["a"], []) == [[0.5, 0.7]]
 
     def test_what_nobody_collects_is_bounded_and_the_longest_silent_goes_first(self):
         store = EntropyStore(max_values=4)
@@ -136,6 +153,15 @@ class TestV1:
         assert a == pytest.approx([math.log(4), 0])
         assert b[2:] == pytest.approx([0.801819, math.log(4)])
 
+    def test_rows_that_came_in_any_order_are_read_where_they_lie(self, processor, monkeypatch):
+        """All of them are measured: nothing of the size of the logits is copied for that."""
+        read = []
+        monkeypatch.setattr(v1, "entropy", lambda rows: read.append(rows) or torch.zeros(2))
+        self.update(processor, added=[(1, measured("b"), None, []), (0, measured("a"), None, [])])
+        logits = torch.tensor([UNIFORM, SKEWED])
+        processor.apply(logits)
+        assert read[0].data_ptr() == logits.data_ptr()
+
     def test_requests_that_do_not_ask_are_not_kept(self, processor):
         self.update(
             processor,
@@ -182,7 +208,8 @@ class TestV1:
         processor.apply(torch.tensor([UNIFORM]))
         worker = EntropyWorker()
         assert worker.ucbd_kept() == 1
-        assert worker.ucbd_collect(["a"], [])[0] == pytest.approx([math.log(4)])
+        assert worker.ucbd_collect([], [], [("a", 0)])[0] == pytest.approx([math.log(4)])
+        assert worker.ucbd_collect(["a"], [], [("a", 1)])[0] == pytest.approx([math.log(4)])
 
 
 class TestV2:

@@ -27,7 +27,7 @@ def case(text: str, asked_at: datetime | None = ASKED) -> Case:
         EncodedPrompt(()), GenerationOptions(1), 0, "", text=text, asked_at=asked_at
     )
     main = Generation("It was Ada.", 4, "stop", Missing("not asked for"), 0, 0)
-    return Case(question, main, ScriptedEngine(Script()), Ledger())
+    return Case(question, main, main.entropies, ScriptedEngine(Script()), Ledger())
 
 
 @pytest.mark.parametrize(

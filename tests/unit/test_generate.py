@@ -6,12 +6,12 @@ import re
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
 from tests.unit.waiting import until
-from ucbd.app.errors import PolicyUnavailable
 from ucbd.app.main import create_app
 from ucbd.app.schemas import GenerateRequest, GenerateResponse
-from ucbd.app.settings import Settings
+from ucbd.app.settings import Settings, SettingsInvalid
 from ucbd.models.engine import ModelInfo
 from ucbd.models.errors import EngineFailed
 from ucbd.models.scripted import Script, ScriptedEngine
@@ -34,11 +34,14 @@ class Gateway:
             return self.engine
 
         supervised = SupervisedEngine(start)
-        self.app = create_app(self.settings, supervised)
+        self.app = self.make_app(supervised)
         await supervised.start()
         transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
         self.client = httpx.AsyncClient(transport=transport, base_url="http://gateway")
         return self
+
+    def make_app(self, engine: SupervisedEngine) -> FastAPI:
+        return create_app(self.settings, engine)
 
     async def __aexit__(self, *error: object) -> None:
         await self.client.aclose()
@@ -85,11 +88,14 @@ async def test_the_body_of_an_answer_has_every_field_of_the_contract(gateway):
     assert body == {
         "model": "scripted",
         "answer": "yes",
+        "withheld": False,
         "decision": "answer",
         "reason": None,
         "suggested_action": None,
         "confidence": None,
         "calibration": None,
+        "calibration_missing": "the policy is not calibrated",
+        "degraded": None,
         "uncertainty": {
             "token_entropy": {
                 "mean": 0.01,
@@ -156,10 +162,12 @@ async def test_the_body_of_an_answer_has_every_field_of_the_contract(gateway):
                 "cost": 0.0,
             },
         ],
+        "escalation": None,
         "usage": {
             "prompt_tokens": 1,
             "cached_prompt_tokens": 0,
             "completion_tokens": 1,
+            "larger_tokens": 0,
             "sampled_tokens": 0,
             "engine_calls": 1,
             "relative_cost": 1.0,
@@ -272,7 +280,8 @@ BAD = [
     ({"samples": 33}, 422, "invalid_request", "samples"),
     ({"clusterer": "none-such"}, 422, "invalid_request", "clusterer"),
     ({"evidence": "x"}, 422, "invalid_request", "evidence"),
-    ({"stream": True}, 501, "not_implemented", "stream"),
+    ({"stream": 1}, 422, "invalid_request", "stream"),
+    ({"stream_mode": "all"}, 422, "invalid_request", "stream_mode"),
     ({"policy": "none-such"}, 422, "unknown_policy", "policy"),
     ({"policy": ""}, 422, "unknown_policy", "policy"),
     ({"explain": 1}, 422, "invalid_request", "explain"),
@@ -366,7 +375,11 @@ async def test_a_bug_says_nothing_of_the_inside():
 
 
 async def test_a_dead_engine_is_a_503_at_once_and_not_ready(gateway):
+    """Whether balancers ask by GET or by HEAD."""
+    assert (await gateway.client.head("/readyz")).status_code == 200
     gateway.engine.dead = True
+    assert (await gateway.client.head("/readyz")).status_code == 503
+    assert (await gateway.client.head("/healthz")).status_code == 200
     response = await gateway.ask()
     assert (response.status_code, response.json()["code"]) == (503, "engine_unavailable")
     assert int(response.headers["retry-after"]) > 0
@@ -403,7 +416,7 @@ async def test_a_ready_engine_says_how_entropy_is_measured(gateway):
 
 async def test_no_answer_in_time_is_a_504():
     async with Gateway(Script(delay=30)) as gateway:
-        response = await gateway.ask(deadline_ms=20)
+        response = await gateway.ask(deadline_ms=1000)
         assert (response.status_code, response.json()["code"]) == (504, "deadline_exceeded")
         assert (gateway.engine.running, gateway.engine.aborted) == (0, 1)
 
@@ -533,7 +546,7 @@ def test_a_default_policy_that_cannot_be_used_here_stops_the_start(tmp_path):
         ' "clusterer": "none-such"}'
     )
     settings = Settings(clusterer="jaccard", policy=str(policy))
-    with pytest.raises(PolicyUnavailable, match="needs the clusterer 'none-such'"):
+    with pytest.raises(SettingsInvalid, match="'mine' needs the clusterer 'none-such'"):
         create_app(settings, SupervisedEngine(None))
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ucbd.models.errors import ModelUnusable
-from ucbd.models.nli import CrossEncoder, Judgement, label_places
+from ucbd.models.nli import CrossEncoder, Judgement, label_places, passes
 
 pytestmark = pytest.mark.slow
 
@@ -92,6 +92,13 @@ async def test_a_pair_is_judged_the_same_alone_as_in_company_and_in_its_own_plac
 async def test_the_two_directions_are_two_pairs(tiny):
     forth, back = await CrossEncoder(str(tiny)).judge([(TEXTS[0], TEXTS[1]), (TEXTS[1], TEXTS[0])])
     assert forth != back
+
+
+def test_as_many_pairs_go_together_as_32_000_characters_hold_filled_up_to_the_longest():
+    assert passes([100] * 64) == [list(range(64))]
+    # 10 and 300 together; with 15,900 three would be 47,700; two of 15,900 are 31,800; 40,000 alone
+    assert passes([15_900, 10, 40_000, 15_900, 300]) == [[1, 4], [0, 3], [2]]
+    assert passes([]) == []
 
 
 async def test_equal_pairs_of_concurrent_requests_are_scored_once(tiny):

@@ -38,7 +38,7 @@ def test_a_stage_that_another_has_read_counts_once():
 
 
 def test_the_shipped_policies_are_readable_and_default_is_among_them():
-    assert "default" in read_policies(None)
+    assert "default" in read_policies(None).by_name
 
 
 def test_combined_uncertainty_is_the_weighted_mean_of_what_could_be_measured():
@@ -61,7 +61,7 @@ def test_combined_uncertainty_rises_with_each_of_its_parts(low, high, other):
 def test_a_folders_policies_come_by_stem_and_win_over_shipped_ones(tmp_path):
     write(tmp_path, GOOD)
     write(tmp_path, GOOD, "default.json")
-    policies = read_policies(tmp_path)
+    policies = read_policies(tmp_path).by_name
     assert policies["mine"].description == "for a test"
     assert policies["default"].description == "for a test"
 
@@ -70,7 +70,7 @@ def test_a_folders_policies_come_by_stem_and_win_over_shipped_ones(tmp_path):
     ("content", "complaint"),
     [
         ("{", "the file: Invalid JSON"),
-        (GOOD | {"schema": 2}, "schema: Input should be 1"),
+        (GOOD | {"schema": 2}, "schema: is 2, made by a newer version; this one reads 1"),
         (GOOD | {"treshold": 0.1}, "treshold: Extra inputs are not permitted"),
         (GOOD | {"threshold": 1.5}, "threshold: Input should be less than or equal to 1"),
         (GOOD | {"stages": []}, "stages: Tuple should have at least 1 item"),
@@ -100,11 +100,13 @@ def test_a_missing_file_or_folder_is_named(tmp_path):
 async def test_the_papers_policy_pays_for_every_stage_of_an_answer():
     """One-sided: however certain and unanimous, all ten samples are drawn."""
     script = Script(answer="Tarn it is", entropies=(0.01,), samples=("Tarn it is",))
-    outcome, engine = await ask(script, rules=read_policies(None)["paper"])
+    outcome, engine = await ask(script, rules=read_policies(None).by_name["paper"])
     assert outcome.decision == "answer"
     assert len(engine.calls) == 11
 
 
 async def test_the_papers_policy_ends_early_only_when_uncertain():
-    outcome, engine = await ask(Script(entropies=(0.9,)), rules=read_policies(None)["paper"])
+    outcome, engine = await ask(
+        Script(entropies=(0.9,)), rules=read_policies(None).by_name["paper"]
+    )
     assert (outcome.boundary, len(engine.calls)) == ("fluency", 1)

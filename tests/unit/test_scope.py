@@ -153,7 +153,7 @@ async def test_missing_entropies_of_a_poem_are_still_said_to_be_missing():
 
 async def test_mixed_traffic_is_hardly_abstained_from_but_for_its_questions():
     """240 prompts, the worst evidence there is for each: high entropy, samples that all differ."""
-    rules = read_policies(None)["default"]
+    rules = read_policies(None).by_name["default"]
     asked: Counter[str] = Counter()
     abstained: Counter[str] = Counter()
     for line in Path(__file__).with_name("mixed_traffic.jsonl").read_text().splitlines():

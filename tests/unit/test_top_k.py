@@ -44,7 +44,19 @@ def test_rounding_above_one_is_clamped():
     assert bounds.lower[0] == pytest.approx(0, abs=1e-6)
 
 
-@pytest.mark.parametrize("bad", [[[math.nan, -1.0]], [[0.5, -1.0]], [[]], []])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        [[math.nan, -1.0]],
+        [[None, -1.0]],
+        [[-1.0, -1.0], [None]],
+        [[0.5, -1.0]],
+        [[-9999.0, -9999.0]],
+        [[-math.inf, -math.inf]],
+        [[]],
+        [],
+    ],
+)
 def test_what_is_no_log_probability_is_missing_evidence(bad):
     assert isinstance(entropy_bounds(bad, 2, 10), Missing)
 
