@@ -230,5 +230,9 @@ async def test_a_server_killed_under_load_costs_no_answer_while_another_lives(se
     # A call is not made again once its answer has begun, as one may have at that moment.
     assert [error for error in lost if "in the middle of its answer" not in error] == []
     assert len(lost) <= 2
-    assert (await engine.encode("x")).home == servers[0].url
+    # The verdict on the dead one may come after the last answer: as long as the kernel still takes
+    # its memory apart, its port takes connections, the probe's among them.
+    async with asyncio.timeout(PATIENT.probe + 60):
+        while {(await engine.encode(f"{n}")).home for n in range(12)} != {servers[0].url}:
+            await asyncio.sleep(0.05)
     await engine.close()
