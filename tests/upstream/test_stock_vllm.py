@@ -233,6 +233,6 @@ async def test_a_server_killed_under_load_costs_no_answer_while_another_lives(se
     # The verdict on the dead one may come after the last answer: as long as the kernel still takes
     # its memory apart, its port takes connections, the probe's among them.
     async with asyncio.timeout(PATIENT.probe + 60):
-        while {(await engine.encode(f"{n}")).home for n in range(12)} != {servers[0].url}:
+        while {(await engine.encode(f"{n}")).home for n in range(12)} != {servers[0].url}:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
     await engine.close()
