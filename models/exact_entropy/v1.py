@@ -16,6 +16,7 @@ from vllm.v1.sample.logits_processor import (
 )
 
 from . import ENTROPY_ID
+from .amx import ask_for_amx
 from .entropy import entropy
 from .store import EntropyStore
 from .worker import announce
@@ -38,6 +39,7 @@ class EntropyProcessorV1(LogitsProcessor):  # type: ignore[misc]  # vLLM is unty
     def __init__(
         self, vllm_config: "VllmConfig", device: torch.device, is_pin_memory: bool
     ) -> None:
+        ask_for_amx()  # it is made in the worker, before the first step
         self._slots: dict[int, _Slot] = {}
         self.store = announce(EntropyStore())
 

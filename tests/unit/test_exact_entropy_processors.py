@@ -1,6 +1,8 @@
 """Both processors and their store, without an engine: slots, positions, memory."""
 
 import math
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -261,3 +263,16 @@ class TestV2:
         processor.apply(torch.tensor([SKEWED]), self.context([0], [0], [3]))
         (values,) = processor.store.collect(["a"], [])
         assert values == pytest.approx([math.log(4), 0.801819, math.log(4)])
+
+
+@pytest.mark.skipif(not torch.cpu._is_amx_tile_supported(), reason="this processor has no AMX")
+def test_a_process_that_asks_may_use_amx():
+    """By the kernel's own word (arch_prctl 0x1022, bit 18), in a process that had not asked."""
+    permitted = "import ctypes; m = ctypes.c_ulong(); "
+    permitted += "ctypes.CDLL(None).syscall(158, 0x1022, ctypes.byref(m)); print(m.value >> 18 & 1)"
+    ask = "from ucbd.models.exact_entropy.amx import ask_for_amx; ask_for_amx(); "
+    said = [
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        for code in (permitted, ask + permitted)
+    ]
+    assert [process.stdout.strip() for process in said] == ["0", "1"]
