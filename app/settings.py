@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -28,12 +29,30 @@ from ucbd.app.telemetry import otel_variables
 from ucbd.cascade.outcome import Action
 from ucbd.models.errors import GatewayError
 from ucbd.models.reference import DEFAULT
+from ucbd.models.upstream.http import address
 
 PREFIX = "UCBD_"
 Positive = Annotated[int, Field(gt=0)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+def _server_url(url: str) -> str:
+    address(url)  # raises for a host or a port that cannot be
+    return url
+
+
+def _server_key(key: SecretStr) -> SecretStr:
+    clear = key.get_secret_value()
+    if not clear or not clear.isascii() or not clear.isprintable():
+        raise ValueError("must be one line of printable ASCII")
+    return key
+
+
 # No user and password within it: addresses are logged.
-ServerUrl = Annotated[str, Field(pattern=r"^https?://[^\s/@?#]+(/[^\s@?#]*)?$")]
+ServerUrl = Annotated[
+    str, Field(pattern=r"^https?://[^\s/@?#]+(/[^\s@?#]*)?$"), AfterValidator(_server_url)
+]
+ServerKey = Annotated[SecretStr, AfterValidator(_server_key)]
 _PASSWORD = re.compile(r"//[^/@\s]*@")
 SECRETS = ("upstream_api_key", "larger_api_key")
 """Read from the environment only: a file is copied about, a command line is seen by everybody."""
@@ -68,7 +87,7 @@ class Settings(BaseModel):
         description="OpenAI-compatible servers of one model, which take the place of an engine in "
         "this process; `model` is then its name there, by default the only one that they serve.",
     )
-    upstream_api_key: SecretStr | None = Field(
+    upstream_api_key: ServerKey | None = Field(
         None, description="Key that the upstreams want; read from the environment only."
     )
     vocab_size: Positive | None = Field(
@@ -87,7 +106,7 @@ class Settings(BaseModel):
         "escalate to one.",
     )
     larger_model: str | None = Field(None, description="Its name there.")
-    larger_api_key: SecretStr | None = Field(
+    larger_api_key: ServerKey | None = Field(
         None, description="Key that they want; read from the environment only."
     )
     host: str = "127.0.0.1"
@@ -355,8 +374,10 @@ def _complaint(first: ErrorDetails, origin: Mapping[str, str]) -> str:
         near = get_close_matches(key, Settings.model_fields, 1)
         meant = f"; did you mean {_shown(near[0], origin[key])}?" if near else ""
         return f"{where}there is no such setting{meant}"
-    got = _PASSWORD.sub("//…@", repr(first["input"]))
-    return f"{where}{first['msg'].removeprefix('Value error, ')}, got {got}"
+    wrong = where + first["msg"].removeprefix("Value error, ")
+    if key in SECRETS:
+        return wrong
+    return f"{wrong}, got {_PASSWORD.sub('//…@', repr(first['input']))}"
 
 
 def records_setting(config: Path | None, given: str | None) -> str:

@@ -40,6 +40,7 @@ from ucbd.cascade.diagnosis.questions import read_questions, shipped
 from ucbd.cascade.diagnosis.starter import starter
 from ucbd.cascade.diagnosis.terminal import text
 from ucbd.models.errors import GatewayError, InvalidRequest
+from ucbd.models.upstream.http import address
 
 AGAINST = "against"
 """The folder, within the report's, of the other model's report."""
@@ -165,12 +166,14 @@ def _before(options: argparse.Namespace) -> "Server | Baseline | None":
 def _url(url: str) -> str:
     """A URL that may be shown: what is secret does not belong in it."""
     parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise SettingsInvalid(f"URL: must begin with http:// or https://, got {url!r}")
     if parts.username is not None or parts.query or parts.fragment:
         raise SettingsInvalid(
             "URL: must have no user, no password and nothing after a ?: a key goes into --key-file"
         )
+    try:
+        address(url)
+    except ValueError as error:
+        raise SettingsInvalid(f"URL: {error}, got {url!r}") from error
     return url.rstrip("/")
 
 
@@ -178,8 +181,8 @@ def _key(path: Path | None) -> str | None:
     if path is None:
         return None
     key = path.read_text("utf-8").strip()
-    if not key or not key.isprintable():
-        raise SettingsInvalid(f"{path}: must hold one key, in one line")
+    if not key or not key.isascii() or not key.isprintable():
+        raise SettingsInvalid(f"{path}: must hold one key, in one line of ASCII")
     return key
 
 

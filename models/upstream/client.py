@@ -1,23 +1,20 @@
 """One OpenAI-compatible server over HTTP: a call out, a ``Reply`` or one of our errors back.
 
-aiohttp for the connections, msgspec for the JSON. Every call is bounded in time and in bytes, and
-a cancelled one closes its connection, which is how a server hears of it. Does not retry, and knows
-no engine.
+Every call is bounded in time and in bytes, and a cancelled one closes its connection, which is how
+a server hears of it. Does not retry, and knows no engine.
 """
 
-import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TypeVar
 
-import aiohttp
-
 from ucbd.models.errors import GatewayError
 from ucbd.models.generation import Headers
 from ucbd.models.time_limit import TimeLimit
 from ucbd.models.upstream.errors import from_connection, from_status, nonsense
+from ucbd.models.upstream.http import Broken, Connection, Connections
 from ucbd.models.upstream.shapes import NoAnswer
 from ucbd.models.upstream.stream import events
 from ucbd.models.upstream.wire import (
@@ -35,8 +32,12 @@ from ucbd.models.upstream.wire import (
 
 T = TypeVar("T")
 
-_KEEP_SECONDS = 3.0  # uvicorn closes idle connections after 5: ours go first
-_READ_ERRORS = (aiohttp.ClientError, OSError)
+_HEADERS = (
+    ("user-agent", "ucbd-gateway"),
+    ("accept", "*/*"),
+    ("accept-encoding", "identity"),
+    ("content-type", "application/json"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +54,19 @@ class UpstreamClient:
     """Talks to the server at ``url`` (with or without ``/v1``), with ``key`` if it wants one.
 
     Every method raises ``UpstreamUnreachable``, ``UpstreamBusy`` and ``UpstreamFailed``; ``ask``
-    also ``InvalidRequest`` or ``PromptTooLong`` when the server refuses the call.
+    also ``InvalidRequest`` or ``PromptTooLong`` when the server refuses the call. Its making raises
+    ``ValueError`` for what is no address or no key.
     """
 
     def __init__(self, url: str, *, key: str | None = None, bounds: Bounds = Bounds()) -> None:
         self.url = url.rstrip("/").removesuffix("/v1")
         self._bounds = bounds
-        self._headers = {"accept-encoding": "identity", "content-type": "application/json"}
+        headers: Headers = _HEADERS
         if key:
-            self._headers["authorization"] = f"Bearer {key}"
-        self._http: aiohttp.ClientSession | None = None
+            headers += (("authorization", f"Bearer {key}"),)
+        self._connections = Connections(
+            self.url, headers, connect_seconds=bounds.connect_seconds, most=bounds.connections
+        )
 
     async def ask(self, call: Call) -> Reply:
         """One answer, whole."""
@@ -82,7 +86,7 @@ class UpstreamClient:
             parts.append(self._understood(lambda data: decode_part(call, data), data))
             told(parts[-1])
 
-        async def hear_all(response: aiohttp.ClientResponse) -> None:
+        async def hear_all(response: Connection) -> None:
             if "event-stream" not in response.headers.get("content-type", ""):
                 hear(await self._json(response))
                 return
@@ -115,34 +119,35 @@ class UpstreamClient:
         path: str,
         content: bytes,
         headers: Headers,
-        hears: Callable[[aiohttp.ClientResponse], Awaitable[T]],
+        hears: Callable[[Connection], Awaitable[T]],
     ) -> T:
         """What ``hears`` makes of a response with status 200 whose body is still to be read.
 
-        It is closed at the end, and limited in time, however slowly the server drips.
+        It is limited in time, however slowly the server drips.
         """
         limit = TimeLimit(self._bounds.seconds)
-        asked = self._session().request(
-            method, self.url + path, data=content, headers=headers, allow_redirects=False
-        )
         try:
             with limit:
-                async with asked as response:
+                response = await self._connections.ask(method, path, content, headers)
+                try:
                     if response.status != HTTPStatus.OK:
                         raise self._refusal(response, await self._whole(response))
                     if response.headers.get("content-encoding", "identity") != "identity":
                         raise nonsense(self.url, "in an encoding that was not asked for")
                     return await hears(response)
-        except _READ_ERRORS as error:
-            if limit.expired:
-                seconds = self._bounds.seconds
-                raise nonsense(self.url, f"nothing whole in {seconds:g} s") from error
+                finally:
+                    self._connections.done(response)
+        except Broken as error:
             raise from_connection(self.url, error) from error
+        except TimeoutError as error:
+            if not limit.expired:
+                raise
+            seconds = self._bounds.seconds
+            raise nonsense(self.url, f"nothing whole in {seconds:g} s") from error
 
     async def close(self) -> None:
         """Close every connection."""
-        if self._http is not None:
-            await self._http.close()
+        await self._connections.close()
 
     def _understood(self, reads: Callable[[bytes], T], body: bytes) -> T:
         try:
@@ -156,14 +161,14 @@ class UpstreamClient:
                 self.url, status, found.message, field=found.param or "request"
             ) from error
 
-    async def _events(self, response: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]:
+    async def _events(self, response: Connection) -> AsyncGenerator[bytes, None]:
         try:
-            async for data in events(response.content.iter_any(), self._bounds.body_bytes):
+            async for data in events(response, self._bounds.body_bytes):
                 yield data
         except NoAnswer as error:
             raise nonsense(self.url, str(error)) from error
 
-    def _refusal(self, response: aiohttp.ClientResponse, body: bytes) -> GatewayError:
+    def _refusal(self, response: Connection, body: bytes) -> GatewayError:
         found = complaint(body)
         return from_status(
             self.url,
@@ -173,36 +178,12 @@ class UpstreamClient:
             retry_after=response.headers.get("retry-after", ""),
         )
 
-    async def _whole(self, response: aiohttp.ClientResponse) -> bytes:
-        parts: list[bytes] = []
-        size = 0
-        while part := await response.content.readany():
-            parts.append(part)
-            size += len(part)
-            if size > self._bounds.body_bytes:
-                raise nonsense(self.url, f"more than {self._bounds.body_bytes:,} bytes")
-        return b"".join(parts)
+    async def _whole(self, response: Connection) -> bytes:
+        return await response.whole(self._bounds.body_bytes)
 
-    async def _json(self, response: aiohttp.ClientResponse) -> bytes:
+    async def _json(self, response: Connection) -> bytes:
         body = await self._whole(response)
         kind = response.headers.get("content-type", "")
         if "json" not in kind:
             raise nonsense(self.url, f"in {kind!r} instead of JSON")
         return body
-
-    def _session(self) -> aiohttp.ClientSession:
-        """Made within the running loop, at the first call. Keeps no cookies: requests share
-        nothing."""
-        if self._http is None:
-            self._http = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
-                    limit=self._bounds.connections,
-                    keepalive_timeout=_KEEP_SECONDS,
-                    ssl=ssl.create_default_context(),
-                ),
-                headers=self._headers,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                timeout=aiohttp.ClientTimeout(sock_connect=self._bounds.connect_seconds),
-                auto_decompress=False,
-            )
-        return self._http

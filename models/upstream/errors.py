@@ -1,12 +1,10 @@
-"""What a server says instead of an answer, as the project's own errors: two tables.
+"""What a server says instead of an answer, as the project's own errors.
 
-One for statuses, one for connections. Knows no call and no retry; whether a call may be made again
-is told by the error (``may_retry``). Messages name the server, never the prompt or a key.
+Knows no call and no retry; whether a call may be made again is told by the error (``may_retry``).
+Messages name the server, never the prompt or a key.
 """
 
 from http import HTTPStatus
-
-import aiohttp
 
 from ucbd.models.errors import (
     GatewayError,
@@ -16,23 +14,13 @@ from ucbd.models.errors import (
     UpstreamFailed,
     UpstreamUnreachable,
 )
+from ucbd.models.upstream.http import Broken
 
 _SHOWN = 300  # characters of a server's own message
 _MOST_WAIT = 3600.0  # seconds; a server that wants more is not believed
 _BUSY = frozenset({429, 503, 529})
 _REFUSED = frozenset({400, 413, 422})
 _TOO_LONG = ("context_length", "context length", "maximum model length", "max_model_len")
-
-_CONNECTIONS: tuple[tuple[type[Exception], type[GatewayError], str], ...] = (
-    (aiohttp.ConnectionTimeoutError, UpstreamUnreachable, "does not take the connection"),
-    (aiohttp.SocketTimeoutError, UpstreamFailed, "sends nothing any more"),
-    (aiohttp.ClientConnectorError, UpstreamUnreachable, "cannot be reached"),
-    (aiohttp.ClientConnectionError, UpstreamUnreachable, "hung up before it answered"),
-    (aiohttp.ClientPayloadError, UpstreamFailed, "hung up in the middle of its answer"),
-    (aiohttp.ClientError, UpstreamFailed, "does not speak HTTP"),
-    (OSError, UpstreamUnreachable, "cannot be reached"),
-)
-"""The first class that fits."""
 
 
 def from_status(
@@ -53,12 +41,10 @@ def from_status(
     return UpstreamFailed(f"{server} answered {status}: {said}")
 
 
-def from_connection(server: str, error: Exception) -> GatewayError:
+def from_connection(server: str, error: Broken) -> GatewayError:
     """The error for a connection that could not be made, or broke."""
-    for kind, ours, what in _CONNECTIONS:
-        if isinstance(error, kind):
-            return ours(f"{server} {what}")
-    raise error
+    kind = UpstreamFailed if error.began else UpstreamUnreachable
+    return kind(f"{server} {error}")
 
 
 def nonsense(server: str, what: str) -> UpstreamFailed:

@@ -222,7 +222,8 @@ def test_an_unreachable_server_fails_and_says_which(tmp_path: Path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("ftp://x",), "URL: must begin with http:// or https://"),
+        (("ftp://x",), "URL: must be like http://host:8000 or https://host, got 'ftp://x'"),
+        (("http://h:70000",), "URL: Port out of range 0-65535, got 'http://h:70000'"),
         (("http://me:secret@x",), "URL: must have no user"),
         (("http://x/v1?key=secret",), "a key goes into --key-file"),
         (("http://x", "--max-shift", "0.1"), "nothing to compare with: give --against"),

@@ -73,6 +73,8 @@ def test_a_key_is_read_from_the_environment_alone_and_never_shown(tmp_path):
     [
         {"UCBD_UPSTREAM_API_KEY": "hush", "UCBD_WORKERS": "2"},  # wrong together
         {"UCBD_UPSTREM_API_KEY": "hush"},  # a typing mistake in its name
+        {"UCBD_UPSTREAM_API_KEY": "hush\n"},  # as a file may end
+        {"UCBD_LARGER_API_KEY": "hushé"},
         {"UCBD_RECORDS": "postgresql://u:hush@h/n", "UCBD_WORKERS": "2"},
     ],
 )
