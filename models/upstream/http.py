@@ -163,9 +163,6 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """See asyncio."""
-        if self._complete:  # nothing was asked
-            self.close()
-            return
         try:
             self._parser.feed_data(data)
         except (HttpParserError, HttpParserUpgrade):

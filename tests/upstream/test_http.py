@@ -126,7 +126,8 @@ async def test_a_connection_is_kept_for_the_next_call():
         [YES, b"HTTP/1.1 408 Request Timeout\r\n\r\n"],
     ],
 )
-async def test_a_connection_that_is_over_or_says_too_much_is_not_asked_again(answer):
+async def test_a_connection_that_is_over_or_says_too_much_is_not_asked_again(answer, monkeypatch):
+    monkeypatch.setattr(http, "_KEEP_SECONDS", 3600)
     async with scripted(answer) as server:
         connections = Connections(server.url, ())
         assert await body(connections) == b"yes"
@@ -142,6 +143,16 @@ async def test_an_idle_connection_is_closed_before_the_server_does(monkeypatch):
         connections = Connections(server.url, ())
         await body(connections)
         await until(lambda: server.left == 1)
+        await body(connections)
+        await connections.close()
+    assert len(server.requests) == 2
+
+
+async def test_a_connection_too_old_to_be_trusted_is_not_asked_again():
+    async with scripted([YES], [YES]) as server:
+        connections = Connections(server.url, ())
+        await body(connections)
+        connections._idle[0].idle_since -= 3.1
         await body(connections)
         await connections.close()
     assert len(server.requests) == 2
@@ -251,8 +262,9 @@ async def test_who_takes_too_long_to_connect_is_given_up(monkeypatch):
         await asyncio.sleep(3600)
 
     monkeypatch.setattr(http, "start_connection", forever)
-    with pytest.raises(Broken, match="does not take the connection"):
+    with pytest.raises(Broken, match="does not take the connection") as refused:
         await body(Connections("http://localhost:9", (), connect_seconds=0.01))
+    assert not refused.value.began
 
 
 async def test_a_certificate_is_checked(tmp_path, monkeypatch):
