@@ -14,6 +14,10 @@ from ucbd.models.generation import Missing, TokenEntropies
 HIGH_ENTROPY_NATS = 1.0
 """A token counts into ``high_share`` above this: about three equally likely continuations."""
 
+MOST_NATS = 50.0
+"""A token's entropy is at most ln of the vocabulary, 12 for the largest in use; this is that of
+5·10²¹ tokens. What a record states above it is no entropy."""
+
 
 class EntropySummary(Struct, frozen=True):
     """Token entropy of one answer, in nats; higher = less certain (method.md section 3, B1).

@@ -7,6 +7,7 @@ file, the line and the field. Knows no engine and no statistics.
 
 import gzip
 import json
+import math
 import os
 import zlib
 from collections.abc import Iterable, Iterator
@@ -16,7 +17,9 @@ from typing import Annotated, Any, TextIO, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, ValidationError
 
+from ucbd.cascade.entropy import MOST_NATS
 from ucbd.cascade.evaluation.matching import MatchRule, matches
+from ucbd.cascade.evaluation.unwritable import DEEPEST, unwritable
 from ucbd.cascade.reasoning import final_answer
 from ucbd.models.errors import GatewayError
 
@@ -27,11 +30,26 @@ def evidence(logits: list[float]) -> list[float]:
     """Logits of which one at least is above 0, without which they say nothing (LogTokU)."""
     if not any(logit > 0 for logit in logits):
         raise ValueError("at least one logit must be above 0")
-    return logits
+    return of_float32(logits)
 
+
+def of_float32(values: list[float]) -> list[float]:
+    """What a model can have computed: sums of others overflow. ``-inf`` is a probability of 0."""
+    for value in values:
+        if abs(value) > FLOAT32 and value != -math.inf:
+            raise ValueError(f"a model's numbers are at most {FLOAT32:g} in size, one is {value:g}")
+    return values
+
+
+FLOAT32 = 3.4028234663852886e38
+"""The largest number of single precision."""
+
+Count = Annotated[int, Field(ge=0, le=10**9)]
 
 NonNegative = Annotated[float, Field(ge=0)]
+Nats = Annotated[float, Field(ge=0, le=MOST_NATS)]
 NonPositive = Annotated[float, Field(le=0)]
+Logprobs = Annotated[list[NonPositive], AfterValidator(of_float32)]
 Logits = Annotated[list[Annotated[float, Field(allow_inf_nan=False)]], AfterValidator(evidence)]
 
 
@@ -40,15 +58,15 @@ class RecordsUnreadable(GatewayError):
 
 
 class Answer(BaseModel):
-    """The main answer. Entropies in nats, one per token; ``top_logits`` are the
+    """The main answer. Entropies in nats, one per token, 0 … 50; ``top_logits`` are the
     largest raw logits of each; ``p_true`` is P(True) of the answer."""
 
     model_config = ConfigDict(extra="allow")
 
     text: str
-    tokens: Annotated[int, Field(ge=0)] | None = None
-    token_entropies: list[NonNegative] | None = None
-    token_logprobs: list[NonPositive] | None = None
+    tokens: Count | None = None
+    token_entropies: list[Nats] | None = None
+    token_logprobs: Logprobs | None = None
     top_logprobs: list[list[NonPositive]] | None = None
     top_logits: Annotated[list[Logits], Field(min_length=1)] | None = None
     p_true: Annotated[float, Field(ge=0, le=1)] | None = None
@@ -60,8 +78,8 @@ class Sample(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     text: str
-    tokens: Annotated[int, Field(ge=0)] | None = None
-    token_logprobs: list[NonPositive] | None = None
+    tokens: Count | None = None
+    token_logprobs: Logprobs | None = None
 
 
 class SamplingSettings(BaseModel):
@@ -159,9 +177,12 @@ def write_records(path: Path, records: Iterable[Record]) -> Path:
     """The records as a file, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
-    with partial.open("w", encoding="utf-8") as file:
-        file.writelines(f"{record.written()}\n" for record in records)
-    os.replace(partial, path)
+    try:
+        with partial.open("w", encoding="utf-8") as file:
+            file.writelines(f"{record.written()}\n" for record in records)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
     return path
 
 
@@ -196,6 +217,11 @@ def parsed(model: type[_Model], path: Path, number: int, line: str) -> _Model:
         content: Any = json.loads(line)
     except ValueError as error:
         raise RecordsUnreadable(f"{path}, line {number}: not JSON: {error}") from error
+    except RecursionError as error:
+        message = f"{path}, line {number}: lists and objects in one another, {DEEPEST} deep at most"
+        raise RecordsUnreadable(message) from error
+    if complaint := unwritable(line, content):
+        raise RecordsUnreadable(f"{path}, line {number}: {complaint}")
     try:
         return model.model_validate(content)
     except ValidationError as error:

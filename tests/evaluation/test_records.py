@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import math
 
 import pytest
 from hypothesis import given
@@ -17,6 +18,11 @@ def file(tmp_path, *lines: object):
     path = tmp_path / "records.jsonl"
     path.write_text("".join(f"{x if isinstance(x, str) else json.dumps(x)}\n" for x in lines))
     return path
+
+
+def nested(lists: int) -> str:
+    """A line with so many lists in one another."""
+    return '{"id": "q2", "prompt": "?", "z": ' + "[" * lists + "]" * lists + "}"
 
 
 @pytest.mark.parametrize(
@@ -103,11 +109,51 @@ class TestReading:
                 QUESTION | {"id": "q2", "answer": {"text": "x", "token_entropies": [-1]}},
                 "line 2: answer.token_entropies.0: Input should be greater.*got -1",
             ),
+            (
+                QUESTION | {"id": "q2", "answer": {"text": "x", "token_entropies": [1, 50.1]}},
+                "line 2: answer.token_entropies.1: Input should be less.*to 50, got 50.1",
+            ),
+            (
+                QUESTION | {"id": "q2", "reference": ["Tarn", "\ud800"]},
+                r"line 2: reference.1: holds half of a surrogate pair \('\\ud800'\)",
+            ),
+            (
+                QUESTION | {"id": "q2", "samples": [{"text": "x", "\udfff": 1}]},
+                r"line 2: samples.0: holds half of a surrogate pair \('\\udfff'\)",
+            ),
+            (
+                QUESTION | {"id": "q2", "answer": {"text": "x", "tokens": 10**400}},
+                "line 2: answer.tokens: Input should be less",
+            ),
+            (
+                QUESTION | {"id": "q2", "samples": [{"text": "x", "token_logprobs": [-1e308]}]},
+                r"line 2: samples.0.token_logprobs: .* at most 3\.40282e\+38 in size",
+            ),
+            (
+                QUESTION | {"id": "q2", "answer": {"text": "x", "top_logits": [[1e308]]}},
+                r"line 2: answer.top_logits.0: .* at most 3\.40282e\+38 in size",
+            ),
+            (nested(50), r"line 2: z\.0\.0.*: lists and objects .* 50 deep at most"),
+            (nested(99_999), "line 2: lists and objects .* 50 deep at most"),
         ],
     )
     def test_a_bad_line_is_named_with_its_field(self, tmp_path, line, message):
         with pytest.raises(RecordsUnreadable, match=message):
             list(read_records(file(tmp_path, QUESTION, line)))
+
+    def test_what_is_nearly_too_much_is_read(self, tmp_path):
+        """A whole pair, braces in a text, 49 lists in one another, many beside one another."""
+        answer = {"text": "x", "y": [[1]] * 90, "token_entropies": [50.0]}
+        line = json.loads(nested(49)) | {"prompt": "\U0001f600 " + "[" * 70, "answer": answer}
+        path = file(tmp_path, line)
+        assert r"\ud83d\ude00" in path.read_text()
+        (record,) = read_records(path)
+        assert json.loads(record.written()) == line
+
+    def test_a_probability_of_nothing_is_one(self, tmp_path):
+        answer = {"text": "x", "token_logprobs": [-3e38, -math.inf]}
+        (record,) = read_records(file(tmp_path, QUESTION | {"answer": answer}))
+        assert record.answer.token_logprobs == [-3e38, -math.inf]
 
     def test_a_truncated_file_is_an_error_not_a_shorter_one(self, tmp_path):
         path = tmp_path / "r.jsonl.gz"
@@ -133,3 +179,4 @@ def test_a_failed_writing_leaves_what_was_there(tmp_path):
     with pytest.raises(OSError, match="disk"):
         write_records(path, broken())
     assert json.loads(path.read_text()) == {"id": "a", "prompt": "b"}
+    assert list(tmp_path.iterdir()) == [path]

@@ -102,6 +102,12 @@ BAD = [
         [RECORD],
         "'none' is neither a file nor one of .*default",
     ),
+    (["replay", "R"], [{**RECORD, "prompt": "B\ud800"}], "line 1: prompt: holds half of a surr"),
+    (
+        ["replay", "R"],
+        [{**RECORD, "answer": {"text": "Bob", "token_entropies": [1e308] * 3}}],
+        r"line 1: answer\.token_entropies\.0: .* 50, got 1e\+308",
+    ),
     (["evaluate", "R", "--model", "./gone"], [RECORD], "model: './gone' is no folder"),
     (["evaluate", "R", "--model", "FOLDER"], [RECORD], r"holds no config\.json"),
     (["evaluate", "R"], [{**RECORD, "match": "close"}], "line 1: match"),
