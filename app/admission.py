@@ -31,31 +31,51 @@ _QUICK_SECONDS = 0.02  # in which an answer is not worth listening for its clien
 
 
 class Pool:
-    """An amount in use of something bounded, and how fast it was given back lately."""
+    """An amount in use of something bounded, and how fast it was given back lately.
+
+    The pool's own time is the integral of what is in use: while nothing is, it stands still, and a
+    unit is given back after as much of it as the units in use together lasted.
+    """
 
     def __init__(self, limit: int, clock: Callable[[], float] = time.monotonic) -> None:
         self.limit = limit
         self.used = 0
         self._clock = clock
+        self._used = 0.0  # units × seconds, up to ``_since``
+        self._since = clock()
         self._departed: deque[tuple[float, int]] = deque(maxlen=_REMEMBERED)
 
     def taken(self, amount: int) -> "_Taken":
         """That much more in use for as long as the context lasts."""
         return _Taken(self, amount)
 
+    def take(self, amount: int) -> None:
+        """That much more in use."""
+        self._tick()
+        self.used += amount
+
     def give_back(self, amount: int) -> None:
         """That much less in use."""
+        self._tick()
         self.used -= amount
-        self._departed.append((self._clock(), amount))
+        self._departed.append((self._used, amount))
 
     def wait(self, level: float) -> float | None:
         """Seconds until no more than ``level`` is in use, at the recent rate; None if unknown."""
         if len(self._departed) < 2:
             return None
+        if self.used <= level:
+            return 0.0
+        self._tick()  # up to now: a rate falls while nothing departs
         began = self._departed[0][0]
         given_back = sum(amount for _, amount in self._departed) - self._departed[0][1]
-        elapsed = self._clock() - began  # up to now: a rate falls while nothing departs
-        return min(_LONGEST_WAIT, max(0.0, self.used - level) * elapsed / given_back)
+        held = (self._used - began) / given_back  # unit-seconds for each unit given back
+        return min(_LONGEST_WAIT, (self.used - level) * held / self.used)
+
+    def _tick(self) -> None:
+        now = self._clock()
+        self._used += self.used * (now - self._since)
+        self._since = now
 
 
 class _Taken:
@@ -68,7 +88,7 @@ class _Taken:
         self._amount = amount
 
     def __enter__(self) -> None:
-        self._pool.used += self._amount
+        self._pool.take(self._amount)
 
     def __exit__(self, *_: object) -> None:
         self._pool.give_back(self._amount)

@@ -73,21 +73,39 @@ async def test_what_failed_is_given_back_too():
 
 
 def test_when_to_come_again_is_reckoned_from_how_fast_the_last_ones_left():
-    """Four a second left; to get from 10 down to 4 takes 1.5 s."""
+    """Four a second left of the 12 in use; to get from 12 down to 6 takes 1.5 s."""
     clock = Clock()
-    pool = Pool(10, clock)
+    pool = Pool(12, clock)
     with ExitStack() as held:
-        for _ in range(10):
+        for _ in range(11):
             held.enter_context(pool.taken(1))
-        assert pool.wait(4) is None  # nobody has left yet
+        assert pool.wait(6) is None  # nobody has left yet
         for _ in range(9):
             with pool.taken(1):
                 clock.now += 0.25
-        assert pool.wait(4) == pytest.approx(1.5)
+        held.enter_context(pool.taken(1))
+        assert pool.wait(6) == pytest.approx(1.5)
         clock.now += 2  # nobody left since: 8 in 4 s
-        assert pool.wait(4) == pytest.approx(3)
+        assert pool.wait(6) == pytest.approx(3)
+        assert pool.wait(12) == 0
         clock.now += 10_000
-        assert pool.wait(4) == 60
+        assert pool.wait(6) == 60
+
+
+def test_time_in_which_nothing_was_asked_does_not_slow_the_reckoned_rate():
+    """Each was held for 0.1 s, ten minutes apart: of 8 units taken at once half leave in 0.05 s."""
+    clock = Clock()
+    pool = Pool(8, clock)
+    for _ in range(3):
+        with pool.taken(2):
+            clock.now += 0.1
+        clock.now += 600
+    with ExitStack() as held:
+        for _ in range(4):
+            held.enter_context(pool.taken(2))
+        assert pool.wait(4) == pytest.approx(0.05)
+        clock.now += 1  # 4 were given back in 0.4 + 8 unit-seconds; 8 in use give back 3.81 a second
+        assert pool.wait(4) == pytest.approx(1.05)
 
 
 async def test_a_refusal_carries_the_time_and_is_over_once_there_is_room():
@@ -101,7 +119,7 @@ async def test_a_refusal_carries_the_time_and_is_over_once_there_is_room():
             held.enter_context(admission.admit())
         with pytest.raises(Overloaded, match="2 requests in flight, the limit is 2") as refused:
             held.enter_context(admission.admit())
-        assert refused.value.retry_after == 2  # one every 2 s, and one more than half of 2
+        assert refused.value.retry_after == 1  # each is held for 2 s, and one of two must leave
     with admission.admit():
         assert admission.in_flight == 1
 
