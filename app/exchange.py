@@ -7,9 +7,8 @@ the middle of a stream.
 
 import asyncio
 import logging
-import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, Protocol
 
@@ -25,6 +24,7 @@ from ucbd.app.errors import ClientClosed, status_and_code
 from ucbd.app.feed import Feed, Told
 from ucbd.app.gate import caller_of
 from ucbd.app.question import Wanted
+from ucbd.app.request_id import HEADER, request_id
 from ucbd.app.service import Service
 from ucbd.app.single_cluster_rate.shadow import Draw
 from ucbd.app.telemetry.logs import log_fields
@@ -119,12 +119,13 @@ class Exchange:
         self._service = service
         self._edge = edge
         self._start = time.monotonic()
-        self._head = Head(_new_id(edge.id_prefix), service.model, int(time.time()))
+        self._id = request_id(edge.id_prefix, request.headers)
+        self._head = Head(self._id.own, service.model, int(time.time()))
         self._trace = service.tracing.begin(request.scope["path"], self._head.id, request.headers)
 
     async def serve(self, send: Send) -> None:
         """Serve the request."""
-        writer = _EventWriter(send, self._head.id)
+        writer = _EventWriter(send, self._id.told)
         asked: Asked | None = None
         try:
             with self._service.shadow.draw() as draw, self._service.admission.admit():
@@ -148,7 +149,7 @@ class Exchange:
             if asked.wanted.stream:
                 await writer.end(last)
             else:
-                await send(_start("application/json", self._head.id, len(last)))
+                await send(_start("application/json", self._id.told, len(last)))
                 await send({"type": "http.response.body", "body": last})
 
     async def _read(self) -> Asked:
@@ -181,13 +182,13 @@ class Exchange:
             await asyncio.wait({work})
 
     async def _respond(self, response: Response, send: Send) -> None:
-        response.headers["x-request-id"] = self._head.id
+        response.headers[HEADER] = self._id.told
         await response(self._request.scope, self._request.receive, send)
 
     def _ids(self) -> dict[str, str]:
-        """The request's own id, and its trace where it has one."""
+        """The request's own id, and its caller's and its trace where it has them."""
         trace = self._trace.id
-        return {"id": self._head.id} | ({"trace_id": trace} if trace else {})
+        return self._id.fields() | ({"trace_id": trace} if trace else {})
 
     def _count_answer(self, answer: Answered) -> None:
         outcome, seconds = answer.outcome, time.monotonic() - self._start
@@ -228,28 +229,28 @@ class Exchange:
         )
 
 
-def turned_away(service: Service, error: Exception, response: Response) -> Response:
-    """The response to a request that no route serves, or not to this caller: counted and logged."""
+def turned_away(
+    service: Service, headers: Mapping[str, str], error: Exception, response: Response
+) -> Response:
+    """The response to a request that no route serves, or not to this caller: counted and logged.
+
+    ``headers`` are the request's.
+    """
     status, code = status_and_code(error)
-    request_id = _new_id("req-")
+    ids = request_id("req-", headers)
     service.metrics.error(code)
-    log_fields(log, logging.INFO, "refused", id=request_id, status=status, code=code)
-    response.headers["x-request-id"] = request_id
+    log_fields(log, logging.INFO, "refused", **ids.fields(), status=status, code=code)
+    response.headers[HEADER] = ids.told
     return response
-
-
-def _new_id(prefix: str) -> str:
-    """128 random bits in hexadecimal, behind what they are of."""
-    return prefix + secrets.token_hex(16)
 
 
 class _EventWriter:
     """Server-sent events to one client, begun with the first byte."""
 
-    def __init__(self, send: Send, request_id: str) -> None:
+    def __init__(self, send: Send, told_id: str) -> None:
         self.begun = False
         self._send = send
-        self._request_id = request_id
+        self._told_id = told_id
 
     async def write(self, events: bytes) -> None:
         """Send events. Raises ``ClientClosed`` when the client reads no more."""
@@ -265,15 +266,15 @@ class _EventWriter:
             async with asyncio.timeout(_STALLED_SECONDS):
                 if not self.begun:
                     self.begun = True
-                    await self._send(_start(_EVENT_STREAM, self._request_id))
+                    await self._send(_start(_EVENT_STREAM, self._told_id))
                 await self._send({"type": "http.response.body", "body": events, "more_body": more})
         except (TimeoutError, OSError) as error:
             raise ClientClosed("the client stopped reading") from error
 
 
-def _start(media_type: str, request_id: str, length: int | None = None) -> Message:
+def _start(media_type: str, told_id: str, length: int | None = None) -> Message:
     """The beginning of a 200; of a stream without ``length``."""
-    headers = [(b"content-type", media_type.encode()), (b"x-request-id", request_id.encode())]
+    headers = [(b"content-type", media_type.encode()), (HEADER.encode(), told_id.encode())]
     if length is None:
         # A proxy may not collect what is to be seen at once.
         headers += [(b"cache-control", b"no-store"), (b"x-accel-buffering", b"no")]

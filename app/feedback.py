@@ -22,6 +22,7 @@ from ucbd.app.errors import (
     status_and_code,
 )
 from ucbd.app.parse import parse
+from ucbd.app.request_id import HEADER, RequestId, request_id
 from ucbd.app.service import Service
 from ucbd.app.telemetry.logs import log_fields
 from ucbd.models.errors import GatewayError
@@ -86,7 +87,7 @@ async def serve(request: Request, service: Service) -> Response:
         raise
     except Exception as error:
         # The last line of defence: whatever it is, it is counted, logged and answered.
-        return _refusal(error, service)
+        return _refusal(error, service, request_id("req-", request.headers))
     body = FeedbackResponse(id=said.id, correct=said.correct, repeated=repeated)
     return Response(body.model_dump_json(), media_type="application/json")
 
@@ -108,11 +109,13 @@ async def _joined(said: FeedbackRequest, service: Service) -> bool:
     return await service.records.feedback(said.id, correct=said.correct, note=said.note)
 
 
-def _refusal(error: Exception, service: Service) -> Response:
+def _refusal(error: Exception, service: Service, ids: RequestId) -> Response:
     status, code = status_and_code(error)
     service.metrics.error(code)
     if not isinstance(error, GatewayError):
-        log.error("feedback failed", exc_info=error)
+        log.error("feedback %s failed", ids.own, exc_info=error)
     level = logging.WARNING if status >= 500 else logging.INFO
-    log_fields(log, level, "feedback refused", status=status, code=code)
-    return problem_response(error)
+    log_fields(log, level, "feedback refused", **ids.fields(), status=status, code=code)
+    response = problem_response(error)
+    response.headers[HEADER] = ids.told
+    return response

@@ -1,5 +1,7 @@
 """The gate: who is calling, and whether they may ask now, before any route sees the request.
 
+What no answering path sends gets its `x-request-id` here.
+
 Closed by default: a path that is not among the open ones needs a key, whatever route serves it.
 Knows paths and callers; nothing of what is asked.
 """
@@ -13,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ucbd.app.errors import RateLimited, Unauthorized
 from ucbd.app.keys import Caller, KeyRing, anybody
+from ucbd.app.request_id import HEADER, request_id
 
 PAGES = ("/docs", "/redoc", "/openapi.json", "/static-offline-docs", "/playground")
 """Open: they tell what the gateway is, and nothing of what it was asked."""
@@ -25,7 +28,7 @@ _SCHEME = "bearer "
 class Gate:
     """ASGI middleware: finds the caller by key, takes a request from their limits, tells the rest.
 
-    ``keys`` None asks for no key. ``refuse`` counts an error on a path and makes its response.
+    ``keys`` None asks for no key. ``refuse`` counts a request's error and makes its response.
     ``answering`` are the applications of paths whose requests count against a caller's limits: what
     is posted there goes to them directly, past the router, which would try every route before.
     """
@@ -34,7 +37,7 @@ class Gate:
         self,
         app: ASGIApp,
         keys: KeyRing | None,
-        refuse: Callable[[str, Exception], Response],
+        refuse: Callable[[Scope, Exception], Response],
         answering: Mapping[str, ASGIApp],
         *,
         open_metrics: bool = True,
@@ -55,12 +58,15 @@ class Gate:
         try:
             caller = self._caller(path, scope)
         except Unauthorized as error:
-            await self._refuse(path, error)(scope, receive, send)
+            await self._refuse(scope, error)(scope, receive, send)
             return
         scope.setdefault("state", {})["caller"] = caller
         answering = self._answering.get(path) if scope["method"] == "POST" else None
-        if answering is None or not caller.allowance.limited:
-            await (answering or self._app)(scope, receive, send)
+        if answering is None:
+            await self._app(scope, receive, _with_id(scope, send))
+            return
+        if not caller.allowance.limited:
+            await answering(scope, receive, send)
             return
 
         async def told(message: Message) -> None:
@@ -73,7 +79,7 @@ class Gate:
             await answering(scope, receive, told)
             return
         message = f"{exceeded.limit} {exceeded.what} per minute are used up"
-        refusal = self._refuse(path, RateLimited(message, exceeded.retry_after))
+        refusal = self._refuse(scope, RateLimited(message, exceeded.retry_after))
         await refusal(scope, receive, told)
 
     def _caller(self, path: str, scope: Scope) -> Caller:
@@ -90,6 +96,18 @@ class Gate:
 
     def _is_open(self, path: str) -> bool:
         return any(path == known or path.startswith(f"{known}/") for known in self._open)
+
+
+def _with_id(scope: Scope, send: Send) -> Send:
+    """Sends, with an id on the response that has none."""
+
+    async def told(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            ids = request_id("req-", Headers(scope=scope))
+            MutableHeaders(scope=message).setdefault(HEADER, ids.told)
+        await send(message)
+
+    return told
 
 
 def caller_of(request: Request) -> Caller:

@@ -12,9 +12,11 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Scope
 
 from ucbd.app.errors import Malformed, MethodNotAllowed, NotFound, problem_response
 from ucbd.app.exchange import ExchangeRoute, turned_away
@@ -84,9 +86,9 @@ def create_app(
     )
     app.state.service = service
 
-    def refuse(path: str, error: Exception) -> Response:
-        refusal = openai_refusal if path.startswith("/v1/") else problem_response
-        return turned_away(service, error, refusal(error))
+    def refuse(scope: Scope, error: Exception) -> Response:
+        refusal = openai_refusal if scope["path"].startswith("/v1/") else problem_response
+        return turned_away(service, Headers(scope=scope), error, refusal(error))
 
     app.include_router(generate_routes(service))
     app.include_router(openai_routes(service))
@@ -106,7 +108,7 @@ def create_app(
         """What the router refuses, in the same shape and the same counter as everything else."""
         kinds = {404: NotFound, 405: MethodNotAllowed}
         ours = kinds.get(error.status_code, Malformed)(f"{request.method} {request.url.path}")
-        return refuse(request.url.path, ours)
+        return refuse(request.scope, ours)
 
     _complete_openapi(app)
     if service.keys is not None:

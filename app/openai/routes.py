@@ -14,8 +14,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ucbd.app.answering import Answered
-from ucbd.app.errors import UnknownModel, refused, status_and_code
-from ucbd.app.exchange import EVENTS, Exchange, ExchangeRoute, Head
+from ucbd.app.errors import UnknownModel, refused
+from ucbd.app.exchange import EVENTS, Exchange, ExchangeRoute, Head, turned_away
 from ucbd.app.feed import Told
 from ucbd.app.openai.choices import ChatChoices, Choices, TextChoices
 from ucbd.app.openai.errors import OPENAI_REFUSALS, OpenAIFailure, openai_error, openai_refusal
@@ -67,13 +67,12 @@ def openai_routes(service: Service) -> APIRouter:
         summary="The served model, by its name",
         responses={404: {"model": OpenAIFailure}},
     )
-    async def model(name: str) -> Response:
+    async def model(name: str, request: Request) -> Response:
         if name == service.model:
             content = msgspec.json.encode(_model(service, since))
             return Response(content, media_type="application/json")
         error = refused(UnknownModel, "model", f"{name!r} is not served, {service.model!r} is")
-        service.metrics.error(status_and_code(error)[1])
-        return openai_refusal(error)
+        return turned_away(service, request.headers, error, openai_refusal(error))
 
     return router
 

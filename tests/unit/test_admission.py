@@ -104,7 +104,9 @@ def test_time_in_which_nothing_was_asked_does_not_slow_the_reckoned_rate():
         for _ in range(4):
             held.enter_context(pool.taken(2))
         assert pool.wait(4) == pytest.approx(0.05)
-        clock.now += 1  # 4 were given back in 0.4 + 8 unit-seconds; 8 in use give back 3.81 a second
+        clock.now += (
+            1  # 4 were given back in 0.4 + 8 unit-seconds; 8 in use give back 3.81 a second
+        )
         assert pool.wait(4) == pytest.approx(1.05)
 
 
