@@ -135,6 +135,7 @@ TABLE: dict[type[GatewayError], tuple[int, str]] = {
 INTERNAL = (500, "internal")
 # Seconds, where nothing is known.
 _RETRY_AFTER = {"overloaded": 1.0, "engine_unavailable": 5.0, "records_unavailable": 5.0}
+_MOST_RETRY_AFTER = 86_400.0
 _TITLES = {499: "Client Closed Request"}  # nginx's number, unknown to HTTPStatus
 
 
@@ -196,7 +197,9 @@ def error_headers(error: Exception) -> dict[str, str]:
     seconds = _RETRY_AFTER.get(status_and_code(error)[1])
     if isinstance(error, Busy | EngineUnavailable) and error.retry_after is not None:
         seconds = error.retry_after
-    return {} if seconds is None else {"Retry-After": str(max(1, math.ceil(seconds)))}
+    if seconds is None:
+        return {}
+    return {"Retry-After": str(max(1, math.ceil(min(seconds, _MOST_RETRY_AFTER))))}
 
 
 def _field_errors(error: Exception) -> list[FieldError]:

@@ -5,6 +5,8 @@ is bounded: what would wait longer is an error. Knows no question.
 """
 
 import asyncio
+import math
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -23,14 +25,15 @@ _MOST_OBEYED = 300.0  # seconds; a server that asks for more is left alone
 class Pace:
     """Calls of one server, ``at_once`` at a time. ``events`` counts by name what held them up.
 
-    ``sleep`` waits so many seconds; another one is for tests.
+    ``sleep`` waits so many seconds of ``clock``; others are for tests.
     """
 
     at_once: int
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    clock: Callable[[], float] = time.monotonic
     events: Counter[str] = field(default_factory=Counter)
     waited: float = 0.0
-    _held: "asyncio.Task[None] | None" = None
+    _free_at: float = -math.inf
 
     def __post_init__(self) -> None:
         self._room = asyncio.Semaphore(self.at_once)
@@ -48,32 +51,36 @@ class Pace:
                 try:
                     return await call()
                 except (UpstreamBusy, UpstreamUnreachable, UpstreamFailed) as error:
-                    if not tries_left or not may_retry(error) or not self._bearable(error):
+                    if not tries_left or not may_retry(error):
                         raise
+                    _check_bearable(error)
                     self.events[_named(error)] += 1
                     self._hold(_asked_for(error) or wait)
             wait = min(2 * wait, _LONGEST_WAIT)
         raise AssertionError("the last try returns or raises")
 
-    def _bearable(self, error: GatewayError) -> bool:
-        return (_asked_for(error) or 0.0) <= _MOST_OBEYED
-
     def _hold(self, seconds: float) -> None:
-        """Nobody calls for so long; a pause that is running is not made longer."""
-        if self._held is None or self._held.done():
-            self.waited += seconds
-            self._held = asyncio.ensure_future(self._pause(seconds))
-
-    async def _pause(self, seconds: float) -> None:
-        await self.sleep(seconds)
+        """Nobody calls for so long, or until a pause that is running ends, whichever is later."""
+        now = self.clock()
+        free, until = max(now, self._free_at), now + seconds
+        if until > free:
+            self.waited += until - free
+            self._free_at = until
 
     async def _until_free(self) -> None:
-        while self._held is not None and not self._held.done():
-            await asyncio.shield(self._held)
+        while (left := self._free_at - self.clock()) > 0:  # it may be put off meanwhile
+            await self.sleep(left)
 
 
 def _asked_for(error: GatewayError) -> float | None:
     return error.retry_after if isinstance(error, UpstreamBusy) else None
+
+
+def _check_bearable(error: GatewayError) -> None:
+    """Raises the error, with its time, where that is more than anybody waits."""
+    seconds = _asked_for(error) or 0.0
+    if seconds > _MOST_OBEYED:
+        raise UpstreamBusy(f"{error}; come again in {seconds:,.0f} s", seconds) from error
 
 
 def _named(error: GatewayError) -> str:

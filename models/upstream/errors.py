@@ -4,6 +4,10 @@ Knows no call and no retry; whether a call may be made again is told by the erro
 Messages name the server, never the prompt or a key.
 """
 
+import math
+import time
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
 from ucbd.models.errors import (
@@ -17,7 +21,6 @@ from ucbd.models.errors import (
 from ucbd.models.upstream.http import Broken
 
 _SHOWN = 300  # characters of a server's own message
-_MOST_WAIT = 3600.0  # seconds; a server that wants more is not believed
 _BUSY = frozenset({429, 503, 529})
 _REFUSED = frozenset({400, 413, 422})
 _TOO_LONG = ("context_length", "context length", "maximum model length", "max_model_len")
@@ -59,13 +62,25 @@ def may_retry(error: GatewayError) -> bool:
     return isinstance(error, UpstreamUnreachable | UpstreamBusy)
 
 
-def seconds(retry_after: str) -> float | None:
-    """``Retry-After`` in seconds; None for none, for a date, and for what cannot be meant."""
+def seconds(retry_after: str, now: float | None = None) -> float | None:
+    """``Retry-After`` in seconds, however many; None for none, and for what cannot be meant.
+
+    A date is so far from ``now`` (in seconds of the epoch; this moment), one that is past 0.
+    """
     try:
         wait = float(retry_after)
     except ValueError:
+        until = _date(retry_after)
+        return None if until is None else max(0.0, until - (time.time() if now is None else now))
+    return wait if 0 <= wait < math.inf else None
+
+
+def _date(text: str) -> float | None:
+    try:
+        found = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
         return None
-    return wait if 0 <= wait <= _MOST_WAIT else None
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
 
 
 def _phrase(status: int) -> str:

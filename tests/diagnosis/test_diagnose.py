@@ -202,14 +202,15 @@ def test_a_server_that_goes_away_leaves_a_report_of_what_there_is(
 
     def script(body: dict[str, Any], turn: int) -> Answer | Refusal:
         if prompt(body).startswith("any"):
-            return Refusal(503, "come back tomorrow", retry_after="3000")
+            return Refusal(503, "come back tomorrow", retry_after="86400")
         return colours(body, turn)
 
     out = tmp_path / "out"
     with served(script) as server:
         assert diagnose(server.url, out, "--questions", four, "--concurrency", 1) == 1
     assert (report(out)["answered"], report(out)["complete"]) == (2, False)
-    assert "come back tomorrow" in report(out)["notes"][0]
+    assert "come back tomorrow; come again in 86,400 s" in report(out)["notes"][0]
+    assert sum(prompt(call).startswith("any") for call in server.calls) <= 2  # both at once
     assert "the same command goes on" in capsys.readouterr().err
 
 

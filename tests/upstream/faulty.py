@@ -349,10 +349,11 @@ FAULTS: dict[str, Fault] = {
     "unauthorized": status(401, "Incorrect API key provided: sk-1234"),
     "unknown_model": status(404, "The model `x` does not exist."),
     "rate_limited": status(429, "slow down", "7"),
+    "used_up": status(429, "the day's quota", "7200"),
     "internal": status(500, "EngineDeadError"),
     "bad_gateway": status(502, "no backend"),
     "unavailable": status(503, "the queue is full", "3"),
-    "unavailable_by_date": status(503, "the queue is full", "Wed, 21 Oct 2026 07:28:00 GMT"),
+    "unavailable_by_date": status(503, "the queue is full", "Wed, 21 Oct 2015 07:28:00 GMT"),
     "overloaded": status(529, "overloaded"),
 }
 

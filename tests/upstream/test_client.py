@@ -129,6 +129,7 @@ FAILED: dict[str, tuple[type[GatewayError], bool, str]] = {
     "unauthorized": (UpstreamFailed, False, "refuses the gateway's key (401)"),
     "unknown_model": (UpstreamFailed, False, "answered 404: The model `x` does not exist."),
     "rate_limited": (UpstreamBusy, True, "is busy (429): slow down"),
+    "used_up": (UpstreamBusy, True, "is busy (429): the day's quota"),
     "internal": (UpstreamFailed, True, "failed (500): EngineDeadError"),
     "bad_gateway": (UpstreamFailed, True, "failed (502): no backend"),
     "unavailable": (UpstreamBusy, True, "is busy (503): the queue is full"),
@@ -159,7 +160,7 @@ async def test_a_refused_parameter_is_named():
 
 
 @pytest.mark.parametrize(
-    ("fault", "wait"), [("unavailable", 3.0), ("rate_limited", 7.0), ("unavailable_by_date", None)]
+    ("fault", "wait"), [("unavailable", 3.0), ("rate_limited", 7.0), ("unavailable_by_date", 0.0)]
 )
 async def test_a_busy_server_says_when_to_come_again(fault, wait):
     found = await outcome(fault)
@@ -231,10 +232,30 @@ async def test_connections_are_kept_and_closed():
 
 @pytest.mark.parametrize(
     ("told", "wait"),
-    [("3", 3.0), ("0.5", 0.5), ("", None), ("-1", None), ("nan", None), ("1e9", None)],
+    [
+        ("3", 3.0),
+        ("0.5", 0.5),
+        ("7200", 7200.0),
+        ("1e9", 1e9),
+        ("Thu, 01 Jan 2026 02:00:00 GMT", 7200.0),
+        ("Thu, 01 Jan 2026 01:30:00 +0100", 1800.0),
+        ("Thursday, 01-Jan-26 00:00:07 GMT", 7.0),
+        ("Wed, 31 Dec 2025 23:59:00 GMT", 0.0),
+        ("Wed, 21 Oct 2015 07:28:00", 0.0),
+        ("Thu, 01 Jan 2026 00:00:09", 9.0),
+        ("", None),
+        ("-1", None),
+        ("nan", None),
+        ("inf", None),
+        ("1e999", None),
+        ("soon", None),
+        ("Thu, 99 Jan 2026 25:00:00 GMT", None),
+        ("Thu, 01 Jan 99999 00:00:00 GMT", None),
+    ],
 )
-def test_retry_after_is_read_as_seconds_or_not_at_all(told, wait):
-    assert seconds(told) == wait
+def test_retry_after_is_read_as_seconds_or_a_date_or_not_at_all(told, wait):
+    """At midnight, as 2026 begins."""
+    assert seconds(told, now=1767225600.0) == wait
 
 
 @pytest.mark.parametrize("code", [300, 418, 599, 999])

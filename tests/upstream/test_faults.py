@@ -9,6 +9,8 @@ import pytest
 from tests.unit.waiting import until
 from tests.upstream.faulty import FAULTS, FaultyUpstream
 from tests.upstream.gateway import Gateway
+from ucbd.app.errors import error_headers
+from ucbd.models.errors import UpstreamBusy
 from ucbd.models.upstream.client import Bounds
 from ucbd.models.upstream.health import Pace
 
@@ -39,6 +41,7 @@ ERRORS: dict[str, tuple[int, str, str]] = {
     "unauthorized": (502, "upstream_error", "refuses the gateway's key"),
     "unknown_model": (502, "upstream_error", "answered 404"),
     "rate_limited": (503, "overloaded", "is busy (429)"),
+    "used_up": (503, "overloaded", "is busy (429)"),
     "internal": (503, "engine_unavailable", "failed (500)"),
     "bad_gateway": (503, "engine_unavailable", "failed (502)"),
     "unavailable": (503, "overloaded", "is busy (503)"),
@@ -104,7 +107,7 @@ async def test_a_failure_before_the_first_byte_is_tried_again(fault):
 
 @pytest.mark.parametrize("fault", sorted(set(ERRORS) - RETRIED - {"hang", "slow_headers", "drip"}))
 async def test_what_had_begun_or_was_refused_is_not_tried_again(fault):
-    """``rate_limited`` and ``unavailable`` ask for more seconds than the gateway waits."""
+    """``rate_limited``, ``used_up`` and ``unavailable`` ask for more than the gateway waits."""
     async with FaultyUpstream() as server, Gateway(server) as gateway:
         server.calls.clear()
         server.fail(fault)
@@ -138,6 +141,14 @@ async def test_a_busy_server_passes_on_when_to_come_again():
         assert response.headers["retry-after"] == "3"
         server.always = "rate_limited"
         assert (await gateway.ask()).headers["retry-after"] == "7"
+        server.always = "used_up"
+        assert (await gateway.ask()).headers["retry-after"] == "7200"
+
+
+def test_nobody_is_sent_away_for_longer_than_a_day():
+    """As by an upstream that says when it will be back in years."""
+    assert error_headers(UpstreamBusy("busy", 1e9)) == {"Retry-After": "86400"}
+    assert error_headers(UpstreamBusy("busy", 86_399.5)) == {"Retry-After": "86400"}
 
 
 async def test_a_burst_of_503_is_ridden_out_by_waiting_as_long_as_the_server_asks():
