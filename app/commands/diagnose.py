@@ -11,7 +11,6 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from ucbd.app.boundaries import made_boundaries
 from ucbd.app.cli import EXIT_FAILED, EXIT_SHIFTED, EXIT_USAGE
@@ -130,9 +129,15 @@ def _refused(
         return 0
     if not sys.stdin.isatty():
         return _told("give --yes to begin without being asked", EXIT_USAGE)
-    if input("Begin? [y/N] ").strip().lower() in ("y", "yes"):
-        return 0
-    return _told("not begun", EXIT_FAILED)
+    return 0 if _agreed() else _told("not begun", EXIT_FAILED)
+
+
+def _agreed() -> bool:
+    try:
+        return input("Begin? [y/N] ").strip().lower() in ("y", "yes")
+    except EOFError:  # Ctrl-D
+        print()
+        return False
 
 
 def _terms(options: argparse.Namespace, settings: Settings) -> Terms:
@@ -165,8 +170,7 @@ def _before(options: argparse.Namespace) -> "Server | Baseline | None":
 
 def _url(url: str) -> str:
     """A URL that may be shown: what is secret does not belong in it."""
-    parts = urlsplit(url)
-    if parts.username is not None or parts.query or parts.fragment:
+    if any(sign in url for sign in "@?#"):
         raise SettingsInvalid(
             "URL: must have no user, no password and nothing after a ?: a key goes into --key-file"
         )

@@ -63,16 +63,13 @@ def _failed(course: Course) -> str | None:
 
 def _one_text(records: Sequence[ScoredRecord]) -> str | None:
     """A cache in front of the model looks like a model of one mind."""
-    drawn = [
-        {final_answer(sample.text) for sample in record.samples or ()}
-        for record in records
-        if len(record.samples or ()) > 1
-    ]
-    if len(drawn) < 2 or any(len(texts) > 1 for texts in drawn):
+    said = [[final_answer(sample.text) for sample in r.samples or ()] for r in records]
+    usable = [texts for some in said if len(texts := [text for text in some if text]) > 1]
+    if len(usable) < 2 or any(len(set(texts)) > 1 for texts in usable):
         return None
     return (
-        "Every sample of every question is the same text, letter for letter. That is rarely a "
-        "model: look for a cache in front of it, or for a server that ignores the temperature."
+        "Every usable sample of every question is the same text, letter for letter. That is rarely "
+        "a model: look for a cache in front of it, or for a server that ignores the temperature."
     )
 
 

@@ -23,6 +23,8 @@ _MOST_HEAD = 64 * 1024  # bytes
 _MOST_UNREAD = 1024 * 1024  # bytes of parts that nobody has taken; then the server has to wait
 _NEXT_ADDRESS_SECONDS = 0.25  # after which a host's second address is tried beside the first
 
+_LIKE = "must be like http://host:8000 or https://host"
+
 
 class Address(Struct, frozen=True):
     """Where a server is: what is asked of it begins with ``path``, and names it as ``name``."""
@@ -36,9 +38,14 @@ class Address(Struct, frozen=True):
 
 def address(url: str) -> Address:
     """Where that URL points. Raises ``ValueError`` for what is no server's."""
-    parts = urlsplit(url)
+    if any(sign <= " " or sign == "\x7f" for sign in url):  # it would end the request's first line
+        raise ValueError("must hold no space and no control sign")
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:  # brackets that are no IPv6 address
+        raise ValueError(_LIKE) from error
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("must be like http://host:8000 or https://host")
+        raise ValueError(_LIKE)
     tls = parts.scheme == "https"
     try:
         host = parts.hostname.encode("idna").decode()

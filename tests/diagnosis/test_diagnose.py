@@ -225,7 +225,11 @@ def test_an_unreachable_server_fails_and_says_which(tmp_path: Path, capsys):
     [
         (("ftp://x",), "URL: must be like http://host:8000 or https://host, got 'ftp://x'"),
         (("http://h:70000",), "URL: Port out of range 0-65535, got 'http://h:70000'"),
+        (("http://[::1",), "URL: must be like http://host:8000 or https://host, got 'http://[::1'"),
+        (("http://h/a b",), "URL: must hold no space and no control sign, got 'http://h/a b'"),
+        (("http://x", "--against", "http://[::1"), "got 'http://[::1'"),
         (("http://me:secret@x",), "URL: must have no user"),
+        (("http://me:secret@[x",), "URL: must have no user"),
         (("http://x/v1?key=secret",), "a key goes into --key-file"),
         (("http://x", "--max-shift", "0.1"), "nothing to compare with: give --against"),
         (("http://x", "--questions", "/no/such/file"), "/no/such/file"),
@@ -235,7 +239,9 @@ def test_an_unreachable_server_fails_and_says_which(tmp_path: Path, capsys):
 )
 def test_bad_input_is_named_before_anything_is_asked(tmp_path: Path, arguments, told, capsys):
     assert main(["diagnose", *arguments, "--out", str(tmp_path / "out"), "--yes"]) == 2
-    assert told in capsys.readouterr().err
+    errors = capsys.readouterr().err
+    assert told in errors
+    assert "secret" not in errors
     assert not (tmp_path / "out").exists()
 
 
@@ -261,7 +267,11 @@ def test_nothing_begins_unasked(tmp_path: Path, four: Path, capsys):
     assert "answers in" in captured.out
 
 
-@pytest.mark.parametrize(("typed", "code", "told"), [("y", 0, "50 %"), ("n", 1, "not begun")])
+@pytest.mark.parametrize(
+    ("typed", "code", "told"),
+    [("y\n", 0, "50 %"), ("n\n", 1, "not begun"), ("\x04", 1, "not begun")],
+    ids=["yes", "no", "Ctrl-D"],
+)
 def test_on_a_terminal_it_asks_first(tmp_path: Path, four: Path, typed: str, code: int, told: str):
     ours, theirs = pty.openpty()
     with served(colours) as server:
@@ -273,13 +283,14 @@ def test_on_a_terminal_it_asks_first(tmp_path: Path, four: Path, typed: str, cod
             stderr=subprocess.STDOUT,
             text=True,
         )
-        os.write(ours, f"{typed}\n".encode())
+        os.write(ours, typed.encode())
         said, _ = process.communicate(timeout=300)
         begun = bool(server.calls)
     os.close(ours)
     os.close(theirs)
-    assert (process.returncode, begun) == (code, typed == "y")
+    assert (process.returncode, begun) == (code, typed == "y\n")
     assert "Begin? [y/N]" in said
+    assert "Traceback" not in said
     assert told in said
 
 

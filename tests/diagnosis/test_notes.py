@@ -123,6 +123,40 @@ def test_a_model_that_never_differs_by_a_letter_is_suspected(tmp_path: Path):
     assert noted(report, "look for a cache")
 
 
+@pytest.mark.parametrize(
+    "useless",
+    [
+        Answer(""),
+        Answer(None, extra={"refusal": "I cannot help with that."}),
+        Answer("", finish="length", extra={"reasoning_content": "hm"}),
+        Answer("<think>so much to consider", finish="length"),
+    ],
+    ids=["empty", "refused", "only reasoning", "only thinking"],
+)
+def test_a_model_that_says_nothing_is_not_suspected(tmp_path: Path, useless: Answer):
+    report = diagnosed(tmp_path, lambda body, turn: useless, "--clusterers", "jaccard")
+    assert not noted(report, "look for a cache")
+
+
+def test_one_sample_each_beside_empty_ones_is_no_repetition(tmp_path: Path):
+    """Of four samples of a question three are empty: nothing was said twice."""
+
+    def script(body: dict[str, Any], turn: int) -> Answer:
+        return Answer("yes" if greedy(body) or not turn % 4 else "")
+
+    report = diagnosed(tmp_path, script, "--clusterers", "jaccard")
+    assert report["answers"]["samples"]["whole"] == 4
+    assert not noted(report, "look for a cache")
+
+
+def test_a_cache_is_suspected_beside_empty_answers_too(tmp_path: Path):
+    def script(body: dict[str, Any], turn: int) -> Answer:
+        return Answer("42" if greedy(body) or turn % 2 else "")
+
+    report = diagnosed(tmp_path, script, "--clusterers", "jaccard")
+    assert noted(report, "Every usable sample of every question is the same text")
+
+
 def test_a_refused_question_is_named_and_counts_nowhere(tmp_path: Path):
     def script(body: dict[str, Any], turn: int) -> Answer | Refusal:
         if prompt(body).endswith("b"):

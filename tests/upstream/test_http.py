@@ -295,9 +295,14 @@ def test_an_address_is_read_out_of_a_url(url, found):
     assert (read.host, read.port, read.tls, read.path, read.name) == found
 
 
-@pytest.mark.parametrize("url", ["h:80", "ftp://h", "http://", "http://h:70000", "http://a..b"])
+ODD = ("http://[::1", "http://[x]", "http://h/a b", "http://a b", "http://h\0", "http://h/\x7f")
+
+
+@pytest.mark.parametrize(
+    "url", ["h:80", "ftp://h", "http://", "http://h:70000", "http://a..b", *ODD]
+)
 def test_what_is_no_address_is_refused(url):
-    with pytest.raises(ValueError, match=r"must be like|out of range|no name of a host"):
+    with pytest.raises(ValueError, match=r"must be like|no space|out of range|no name of a host"):
         address(url)
 
 
