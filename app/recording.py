@@ -12,6 +12,7 @@ from typing import Any
 from msgspec import structs
 
 from ucbd.cascade.case import Question
+from ucbd.cascade.entropy import MOST_NATS
 from ucbd.cascade.evaluation.ask import Further
 from ucbd.cascade.evaluation.recorded import CASCADE
 from ucbd.cascade.evaluation.score import SEMANTIC_ENTROPY, SIGNALS
@@ -60,7 +61,9 @@ def completion_of(request_id: str, further: Further) -> Completion:
     """What is kept of what a drawn answer was completed with."""
     said = [{"text": sample.text, "tokens": sample.tokens} for sample in further.samples]
     drawn = {"n": len(said), "temperature": 1.0, "top_p": 1.0}
-    return Completion(request_id, {"samples": said, "sampling": drawn, "p_true": further.p_true})
+    return Completion(
+        request_id, {"samples": said, "sampling": drawn, "p_true": _finite(further.p_true)}
+    )
 
 
 def scores(outcome: Outcome) -> dict[str, float | None]:
@@ -148,8 +151,9 @@ def _text(outcome: Outcome, question: Question, info: ModelInfo) -> dict[str, An
     if sum(map(len, (given.text, *question.evidence, *turns))) > TEXT_LIMIT:
         return None
     answer: dict[str, Any] = {"text": given.text, "tokens": given.tokens}
-    if not isinstance(given.entropies, Missing) and given.entropies.exact:
-        answer["token_entropies"] = list(given.entropies.lower)
+    known = given.entropies
+    if not isinstance(known, Missing) and known.exact and all(map(_is_entropy, known.lower)):
+        answer["token_entropies"] = list(known.lower)
     text: dict[str, Any] = {"prompt": question.text, "answer": answer}
     if len(question.conversation) > 1:
         text["messages"] = [structs.asdict(message) for message in question.conversation]
@@ -172,6 +176,11 @@ def _larger(outcome: Outcome) -> str | None:
 def _certificate(outcome: Outcome) -> Certificate | None:
     bound = outcome.bound
     return None if isinstance(bound, Missing) else Certificate(bound.id, bound.risk_upper)
+
+
+def _is_entropy(nats: float) -> bool:
+    """Of a token, as a record takes it; NaN is none."""
+    return 0 <= nats <= MOST_NATS
 
 
 def _finite(value: float | None) -> float | None:

@@ -6,17 +6,28 @@ Labels of the audit draw or volunteered ones, never in one file, and each line s
 
 import argparse
 import asyncio
+import json
 import os
 import sys
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from pydantic import ValidationError
 
 from ucbd.app.cli import EXIT_FAILED, EXIT_USAGE
 from ucbd.app.recording import line_of
 from ucbd.app.settings import records_setting
-from ucbd.cascade.evaluation.records import Record
+from ucbd.cascade.evaluation.records import Record, first_complaint
+from ucbd.cascade.evaluation.unwritable import unwritable
 from ucbd.models.errors import GatewayError, StoreFailed
 from ucbd.models.store.rows import Labelled, Source
 from ucbd.models.store.store import RecordStore
+
+_NAMED = 5
+
+
+class _NoRecord(ValueError):
+    """What the store holds is no valid record: the field, and what is wrong with it."""
 
 
 class NothingLabelled(GatewayError):
@@ -37,17 +48,35 @@ def export(options: argparse.Namespace) -> int:
     return 0
 
 
+@dataclass(slots=True)
+class _Written:
+    """What became of the labelled records: written, without what a calibration needs, no record.
+
+    Of the last ``invalid`` counts all and ``named`` says of the first which and why.
+    """
+
+    lines: int = 0
+    lacking: int = 0
+    invalid: int = 0
+    named: list[str] = field(default_factory=list)
+
+    def refused(self, one: Labelled, why: str) -> None:
+        """Count one that is no valid record."""
+        self.invalid += 1
+        if len(self.named) < _NAMED:
+            self.named.append(f"{one.record.id}: {why}")
+
+
 async def _export(where: str, source: Source, options: argparse.Namespace) -> str:
     store = await RecordStore.open_existing(where)
     try:
-        written, left_out = await _write(store, source, options)
+        written = await _write(store, source, options)
         _, waiting = await store.audit_counts()
         passed_over = await store.passed_over()
     finally:
         await store.close()
-    told = [f"{options.out}: {written:,} records, labelled by {source}"]
-    if left_out:
-        told.append(f"{left_out:,} labelled ones are left out: {_lacking(source)}")
+    told = [f"{options.out}: {written.lines:,} records, labelled by {source}"]
+    told += _left_out(written, source)
     if source == "feedback":
         told.append("whoever volunteers is not the traffic: these certify nothing")
     elif passed_over:
@@ -60,28 +89,40 @@ async def _export(where: str, source: Source, options: argparse.Namespace) -> st
     return "\n  ".join(told)
 
 
-async def _write(
-    store: RecordStore, source: Source, options: argparse.Namespace
-) -> tuple[int, int]:
-    """How many records were written, and how many lacked what a calibration needs."""
+async def _write(store: RecordStore, source: Source, options: argparse.Namespace) -> _Written:
+    """Write what can be written; raises ``NothingLabelled`` where that is nothing."""
     out: Path = options.out
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = out.with_name(out.name + ".partial")
-    written = left_out = 0
+    written = _Written()
     try:
         with partial.open("w", encoding="utf-8") as file:
             async for one in store.labelled(source, model=options.model, policy=options.policy):
-                if options.scores_only or _complete(one):
-                    file.write(Record.model_validate(line_of(one)).written() + "\n")
-                    written += 1
-                else:
-                    left_out += 1
-        if not written:
-            raise NothingLabelled(_nothing(source, left_out))
+                if not (options.scores_only or _complete(one)):
+                    written.lacking += 1
+                    continue
+                try:
+                    file.write(_line(one) + "\n")
+                    written.lines += 1
+                except _NoRecord as error:
+                    written.refused(one, str(error))
+        if not written.lines:
+            raise NothingLabelled(_nothing(source, written))
         os.replace(partial, out)
     finally:
         partial.unlink(missing_ok=True)
-    return written, left_out
+    return written
+
+
+def _line(one: Labelled) -> str:
+    """Raises ``_NoRecord``, naming the field."""
+    content = line_of(one)
+    if complaint := unwritable(json.dumps(content), content):
+        raise _NoRecord(complaint)
+    try:
+        return Record.model_validate(content).written()
+    except ValidationError as error:
+        raise _NoRecord(first_complaint(error)) from error
 
 
 def _complete(one: Labelled) -> bool:
@@ -90,13 +131,24 @@ def _complete(one: Labelled) -> bool:
     return one.record.text is not None and has_samples
 
 
-def _lacking(source: Source) -> str:
-    """What those that are not complete lack."""
-    what = "no text" if source == "feedback" else "no text or no samples"
-    return f"{what} was kept of them (record_text); --scores-only writes them all"
+def _left_out(written: _Written, source: Source) -> list[str]:
+    """Which labelled ones are not in the file, and why; a line for each reason."""
+    told = []
+    if written.lacking:
+        what = "no text" if source == "feedback" else "no text or no samples"
+        told.append(
+            f"{written.lacking:,} labelled ones are left out: {what} was kept of them "
+            "(record_text); --scores-only writes them all"
+        )
+    if written.invalid:
+        named = "; ".join(written.named) + ("; …" if written.invalid > len(written.named) else "")
+        told.append(
+            f"{written.invalid:,} labelled ones are left out, being no valid records: {named}"
+        )
+    return told
 
 
-def _nothing(source: Source, left_out: int) -> str:
-    if left_out:
-        return f"{left_out:,} records have a label by {source}, and {_lacking(source)}"
-    return f"no record that was asked for has a label by {source}"
+def _nothing(source: Source, written: _Written) -> str:
+    why = _left_out(written, source)
+    said = f"no record that was asked for has a label by {source}"
+    return "\n  ".join([f"{said} and can be written", *why]) if why else said

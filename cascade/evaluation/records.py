@@ -225,8 +225,12 @@ def parsed(model: type[_Model], path: Path, number: int, line: str) -> _Model:
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(map(str, first["loc"])) or "the line"
-        given = json.dumps(first["input"], default=str)[:80]
-        message = f"{path}, line {number}: {field}: {first['msg']}, got {given}"
-        raise RecordsUnreadable(message) from error
+        raise RecordsUnreadable(f"{path}, line {number}: {first_complaint(error)}") from error
+
+
+def first_complaint(error: ValidationError) -> str:
+    """The field, what is wrong with it, and its value."""
+    first = error.errors()[0]
+    field = ".".join(map(str, first["loc"])) or "the line"
+    given = json.dumps(first["input"], default=str)[:80]
+    return f"{field}: {first['msg']}, got {given}"

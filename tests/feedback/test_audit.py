@@ -102,7 +102,7 @@ async def test_samples_that_fail_are_counted_and_the_record_waits_all_the_same(t
     out = tmp_path / "audit.jsonl"
     done = ucbd("records", "--audit", "--records", gateway.where, "--out", str(out))
     assert done.returncode == 2
-    assert "1 records have a label by audit, and no text or no samples was kept" in done.stderr
+    assert "1 labelled ones are left out: no text or no samples was kept" in done.stderr
     done = ucbd(
         "records", "--audit", "--scores-only", "--records", gateway.where, "--out", str(out)
     )
@@ -213,6 +213,47 @@ async def test_volunteered_feedback_is_exported_apart_and_marked(tmp_path):
     assert (line["id"], line["label_source"], line["correct"]) == ("gen-1", "feedback", True)
     assert line["calibration"] == {"id": "c1", "risk_upper": 0.1}
     assert (line["asked_at"], line["note"]) == ("2026-11-18T11:06:40.250000Z", "thanks")
+
+
+@pytest.mark.parametrize("entropies", [(0.1, math.nan), (math.inf,), (-0.5,), (50.5, 1.0)])
+async def test_entropies_that_are_none_are_not_kept_and_the_rest_is_exported(tmp_path, entropies):
+    def said(prompt: str) -> Script:
+        return Script("Tarn it is", entropies if "odd" in prompt else (0.1, 0.2, 0.3))
+
+    async with keeping(tmp_path, said, record_text=True, audit_share=1.0) as gateway:
+        asked = [(await gateway.ask(prompt=prompt))["id"] for prompt in ("odd?", "even?")]
+        await gateway.until_audited(drawn=2, completed=2)
+        async with gateway.store() as store:
+            for one in asked:
+                await store.label(one, "audit", correct=True, at=1.0)
+    out = tmp_path / "audit.jsonl"
+    done = ucbd("records", "--audit", "--records", gateway.where, "--out", str(out))
+    assert (done.returncode, done.stderr) == (0, "")
+    odd, even = read_records(out)
+    assert (odd.prompt, odd.answer.text, odd.answer.token_entropies) == ("odd?", "Tarn it is", None)
+    assert even.answer.token_entropies == [0.1, 0.2, 0.3]
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+async def test_a_record_that_is_no_line_is_left_out_and_named(tmp_path, rows):
+    """One kept by an earlier version, with an entropy of NaN."""
+    odd = TEXT | {"answer": TEXT["answer"] | {"token_entropies": [math.nan]}}
+    (first, *others) = records(rows, text=TEXT)
+    where = await filled(tmp_path, replace(first, text=odd), *others)
+    store = await RecordStore.open(where)
+    for one in (first, *others):
+        await store.label(one.id, "feedback", correct=True, at=1.0)
+    await store.close()
+    out = tmp_path / "f.jsonl"
+    done = ucbd("records", "--feedback", "--records", where, "--out", str(out))
+    assert "Traceback" not in done.stderr
+    told = done.stdout if others else done.stderr
+    assert "1 labelled" in told
+    assert "gen-1: answer.token_entropies.0: Input should be" in told
+    assert done.returncode == (0 if others else 2)
+    found = [record.id for record in read_records(out)] if others else []
+    assert found == [one.id for one in others]
+    assert out.exists() == bool(others)
 
 
 @pytest.mark.parametrize(
