@@ -5,6 +5,7 @@ import sys
 
 from ucbd.app.cli import EXIT_USAGE
 from ucbd.app.files import replace_file, sha256
+from ucbd.cascade.calibration.labelled import check_labels_agree
 from ucbd.cascade.evaluation.pointer_fit import Labelled, fit, held_out, read
 from ucbd.cascade.evaluation.ranking import auroc, auroc_interval
 from ucbd.cascade.evaluation.records import RecordsUnreadable, read_records
@@ -20,6 +21,8 @@ def pointer(options: argparse.Namespace) -> int:
         model = options.model or (models.pop() if len(models) == 1 else None)
         if model is None:
             raise RecordsUnreadable(f"the records name {len(models)} models: say --model NAME")
+        for records in sources:  # apart: each file may be of a world of its own
+            check_labels_agree([r for r in records if r.answer and r.correct is not None])
         try:
             answers = read(sources)
         except ValueError as error:

@@ -42,7 +42,7 @@ def usable(records: Iterable[Record]) -> list[Record]:
             f"correct: {right} right and {wrong} wrong answers; at least {2 * LEAST} of each are "
             "needed, some to fit and the others to certify"
         )
-    _check_labels_agree(found)
+    check_labels_agree(found)
     return found
 
 
@@ -108,7 +108,8 @@ def only(policy: Policy, stages: Sequence[str] | None) -> Policy:
     return policy.model_copy(update={"stages": kept})
 
 
-def _check_labels_agree(records: Sequence[Record]) -> None:
+def check_labels_agree(records: Sequence[Record]) -> None:
+    """Raises ``RecordsUnreadable`` where one answer to one question is called right and wrong."""
     seen: dict[tuple[str, str], Record] = {}
     against = []
     for record in records:

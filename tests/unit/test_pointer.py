@@ -205,7 +205,7 @@ def records(path, count, seed=0, **changes):
             tokens = int(rng.integers(1, 20))
             values = rng.uniform(0, 1, tokens).tolist()
             answer = {"text": "so", "token_entropies": values}
-            record = {"id": str(i), "prompt": "what?", "answer": answer, "model": "m"}
+            record = {"id": str(i), "prompt": f"what, {i}?", "answer": answer, "model": "m"}
             record["correct"] = bool(rng.random() > tokens / 20)
             file.write(json.dumps(record | changes) + "\n")
     return path
@@ -240,4 +240,22 @@ def test_records_that_cannot_be_fitted_to_are_refused(tmp_path, capsys, count, c
     path = records(tmp_path / "r.jsonl", count, **changes)
     assert main(["pointer", str(path), "--out", str(out)]) == 2
     assert said in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_an_answer_called_right_and_wrong_is_refused_within_a_file(tmp_path, capsys):
+    """Between files it is not: the same question may be of two worlds."""
+    out = tmp_path / "pointer.json"
+    path = records(tmp_path / "r.jsonl", 300)
+    same = {**json.loads(path.read_text().splitlines()[0]), "id": "twin"}
+    same["correct"] = not same["correct"]
+    other = tmp_path / "other.jsonl"
+    other.write_text(records(other, 300, seed=1).read_text() + json.dumps(same) + "\n")
+    assert main(["pointer", str(path), str(other), "--out", str(out)]) == 0
+    capsys.readouterr()
+    with path.open("a") as file:
+        file.write(json.dumps(same) + "\n")
+    out.unlink()
+    assert main(["pointer", str(path), "--out", str(out)]) == 2
+    assert "called right and wrong 1 times: '0' and 'twin'" in capsys.readouterr().err
     assert not out.exists()
