@@ -279,8 +279,9 @@ def _about(server: Server, model: str, terms: Terms, course: Course) -> dict[str
         "system_fingerprints": course.fingerprints,
         "spent": {
             "requests": course.requests,
-            "prompt_tokens": course.prompt_tokens,
-            "completion_tokens": course.completion_tokens,
+            "prompt_tokens": course.prompt_tokens if course.counted else None,
+            "completion_tokens": course.completion_tokens if course.counted else None,
+            "tokens_missing": None if course.counted else "not counted by the server",
             "uncounted_requests": course.uncounted,
             "seconds": course.seconds,
             "waited_seconds": course.waited,

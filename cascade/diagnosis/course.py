@@ -39,6 +39,11 @@ class Course(BaseModel):
     uncounted: int = 0
     seconds: float = 0.0
 
+    @property
+    def counted(self) -> bool:
+        """Whether the server counted any tokens; no call that it did not count was of none."""
+        return not self.uncounted or self.prompt_tokens + self.completion_tokens > 0
+
     def after(self, earlier: "Course") -> "Course":
         """Both runs as one; what can only be one is this run's."""
         return self.model_copy(

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
+from ucbd.cascade.diagnosis.sentences import tokens
 from ucbd.cascade.evaluation.cells import interval, note, number, percent, section, table
 
 Json = Mapping[str, Any]
@@ -71,7 +72,7 @@ def about(report: Json) -> str:
         ["samples", f"{asked['samples']} each, temperature {asked['temperature']:g}, top-p 1"],
         ["longest answer", f"{asked['max_tokens']} tokens"],
         ["requests", f"{spent['requests']:,}"],
-        ["tokens", f"{spent['prompt_tokens']:,} read, {spent['completion_tokens']:,} generated"],
+        ["tokens", tokens(spent)],
         ["asked in", f"{spent['seconds']:.0f} s"],
     ]
     counted = [

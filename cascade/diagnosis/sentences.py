@@ -21,6 +21,18 @@ def short_share(value: float) -> str:
     return share(value).replace("less than", "<").replace("more than", ">")
 
 
+def tokens(spent: Json) -> str:
+    """What was read and generated, as far as the server counted it."""
+    if spent["prompt_tokens"] is None:
+        return f"tokens {spent['tokens_missing']}"
+    counted = f"{spent['prompt_tokens']:,} tokens read and {spent['completion_tokens']:,} generated"
+    uncounted = spent["uncounted_requests"]
+    if not uncounted:
+        return counted
+    calls = "1 call" if uncounted == 1 else f"{uncounted:,} calls"
+    return f"at least {counted} ({calls} not counted)"
+
+
 def headline(report: Json) -> str:
     """The one sentence: how often sampling cannot rank this model's answers."""
     found = report["homogenization"].get(report["clusterer"])

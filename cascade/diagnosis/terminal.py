@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ucbd.cascade.diagnosis.sentences import because, blind, still_ranks
+from ucbd.cascade.diagnosis.sentences import because, blind, still_ranks, tokens
 
 Json = Mapping[str, Any]
 
@@ -21,8 +21,7 @@ def text(report: Json) -> str:
     lines += [
         "",
         f"{report['answered']} of {report['planned']} questions, {spent['requests']:,} requests, "
-        f"{spent['prompt_tokens']:,} tokens read and {spent['completion_tokens']:,} generated, "
-        f"{spent['seconds']:.0f} s.",
+        f"{tokens(spent)}, {spent['seconds']:.0f} s.",
     ]
     return "\n".join(lines)
 

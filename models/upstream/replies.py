@@ -105,11 +105,16 @@ def replies(body: bytes, k: int | None) -> Replies:
     usage = found.usage or _Usage()
     return Replies(
         tuple(_said(choice, k) for choice in found.choices),
-        usage.prompt_tokens,
-        usage.completion_tokens,
+        _count(usage.prompt_tokens),
+        _count(usage.completion_tokens),
         found.system_fingerprint,
         found.ucbd is not None,
     )
+
+
+def _count(tokens: int | None) -> int | None:
+    """Fewer than none is no count."""
+    return None if tokens is None or tokens < 0 else tokens
 
 
 def _said(choice: _Choice, k: int | None) -> Said:

@@ -214,6 +214,45 @@ def test_a_server_that_goes_away_leaves_a_report_of_what_there_is(
     assert "the same command goes on" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "usage",
+    [None, {}, {"prompt_tokens": -3, "completion_tokens": -1}],
+    ids=["none", "an empty one", "negative"],
+)
+def test_tokens_that_nobody_counted_are_no_zero(tmp_path: Path, four: Path, usage: Any, capsys):
+    out = tmp_path / "out"
+    with served(colours) as server:
+        server.extra = {"usage": usage}
+        assert diagnose(server.url, out, "--questions", four) == 0
+    spent = report(out)["spent"]
+    assert (spent["prompt_tokens"], spent["completion_tokens"]) == (None, None)
+    assert spent["uncounted_requests"] == spent["requests"] == 10
+    assert spent["tokens_missing"] == "not counted by the server"
+    assert "10 requests, tokens not counted by the server, " in capsys.readouterr().out
+    assert "<td>tokens not counted by the server</td>" in (out / "report.html").read_text()
+
+
+def test_tokens_that_were_counted_now_and_then_are_at_least_so_many(
+    tmp_path: Path, four: Path, capsys
+):
+    """The server counts nothing of its answers, and of each of five calls for samples 7 read."""
+    out = tmp_path / "out"
+
+    def script(body: dict[str, Any], turn: int) -> Answer:
+        server.extra = {"usage": None} if greedy(body) else {}
+        return colours(body, turn)
+
+    with served(script) as server:
+        more = ("--questions", four, "--samples", 2, "--concurrency", 1)
+        assert diagnose(server.url, out, *more) == 0
+    spent = report(out)["spent"]
+    counts = ("prompt_tokens", "completion_tokens", "uncounted_requests", "tokens_missing")
+    assert [spent[name] for name in counts] == [35, 10, 5, None]
+    told = "at least 35 tokens read and 10 generated"
+    assert told in capsys.readouterr().out
+    assert told in (out / "report.html").read_text()
+
+
 def test_an_unreachable_server_fails_and_says_which(tmp_path: Path, capsys):
     assert diagnose("http://127.0.0.1:9", tmp_path / "out") == 1
     assert "http://127.0.0.1:9 cannot be reached" in capsys.readouterr().err

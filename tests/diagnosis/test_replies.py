@@ -95,6 +95,11 @@ def test_tokens_that_the_server_did_not_count_are_none():
     assert (found.prompt_tokens, found.completion_tokens) == (None, None)
 
 
+def test_fewer_tokens_than_none_were_not_counted():
+    found = replies(body(choice("x"), usage={"prompt_tokens": 3, "completion_tokens": -1}), None)
+    assert (found.prompt_tokens, found.completion_tokens) == (3, None)
+
+
 @pytest.mark.parametrize(
     "content",
     [body(), body(choice("half", "abort")), b"{", b'{"choices": 3}', b"[NaN]"],

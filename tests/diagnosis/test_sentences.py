@@ -9,7 +9,24 @@ from ucbd.cascade.diagnosis.sentences import (
     shifted,
     short_share,
     still_ranks,
+    tokens,
 )
+
+
+@pytest.mark.parametrize(
+    ("read", "generated", "uncounted", "told"),
+    [
+        (1234, 56, 0, "1,234 tokens read and 56 generated"),
+        (1234, 56, 3, "at least 1,234 tokens read and 56 generated (3 calls not counted)"),
+        (None, None, 20, "tokens not counted by the server"),
+    ],
+)
+def test_tokens_are_told_as_far_as_the_server_counted_them(
+    read: int | None, generated: int | None, uncounted: int, told: str
+):
+    spent = {"prompt_tokens": read, "completion_tokens": generated}
+    missing = {"uncounted_requests": uncounted, "tokens_missing": "not counted by the server"}
+    assert tokens(spent | missing) == told
 
 
 def report(single: int, n: int, **changes):
