@@ -16,12 +16,20 @@ from ucbd.cascade.case import Case, Finding, Measured, OutOfScope, Unavailable, 
 from ucbd.cascade.outcome import Action
 
 _DAYS_PER_YEAR = 365.25
+_CHARGE = (
+    r"(?:through|flow\w*|pass\w*|is|are|was|in|at|of|and|or|has|can|does|that|which|equals|density"
+    r"|source|divider|mirror|loop|meter|transformer|gain|carrying)"
+)
+"""What follows the current in a wire, and never "current" before what it is of."""
 _PRESENT = re.compile(
     r"\b(?:today|tonight|yesterday|tomorrow|currently|nowadays|recently|right now|these days"
     r"|at the moment|at present|present-day|up[- ]to[- ]date|so far|as of now|until now"
+    r"|(?<!at the )latest|newest|most recent"
     r"|(?:the|my|our|your|its|their|his|her|whose|which|what|is|are|any|a|an) "
-    r"(?:latest|current|newest|most recent|recent|incumbent|reigning)"
+    r"(?:current|recent|incumbent|reigning)"
     r"|(?:this|last|next|past|coming) (?:week|weekend|month|year|season|quarter|decade))\b"
+    r"|(?:^|[.!?:]\s+|\b(?:name|list|give|tell|show|find|me|us) )"
+    rf"(?:current|recent|incumbent|reigning) (?=\w)(?!{_CHARGE}\b)"
 )
 _MONTHS = {name.casefold(): number for number, name in enumerate(calendar.month_name) if name} | {
     name.casefold(): number for number, name in enumerate(calendar.month_abbr) if name
@@ -37,6 +45,15 @@ _YEAR = re.compile(
     r"|autumn|fall|and|to|late|early|mid) ((?:19|20)\d\d)\b(?! ?(?:%|[a-z]*(?:meters|metres|miles"
     r"|people|dollars|euros|kilometers|kilometres|feet|books|years|pounds)\b))"
 )
+_RECURRING = (
+    r"(?:cup|bowl|olympics?|paralympics|election|elections|championships?|tournament|prix"
+    r"|eurovision|oscars|census|midterms|winner|champion)"
+)
+_OF_AN_EVENT = re.compile(
+    r"\b((?:19|20)\d\d) (?:(?!(?:in|of|at|for|from|to|on|with|and|or|the|a)\b)[\w'’-]+ ){0,3}"
+    rf"{_RECURRING}\b|\b{_RECURRING} ((?:19|20)\d\d)\b"
+)
+"""A bare number is a year beside what comes back every few years."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +131,9 @@ def asked_times(question: str) -> Iterator[date]:
         yield from _last_day(int(year), int(month), int(day or 0))
     for before, month, after, year in _NAMED.findall(text):
         yield from _last_day(int(year), _MONTHS[month], int(before or after or 0))
-    for year in _YEAR.findall(_NAMED.sub(" ", text)):
+    rest = _NAMED.sub(" ", text)
+    years = _YEAR.findall(rest) + [a or b for a, b in _OF_AN_EVENT.findall(rest)]
+    for year in dict.fromkeys(years):
         yield from _last_day(int(year), 12, 31)
 
 
