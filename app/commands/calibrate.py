@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from ucbd.app.cli import EXIT_FAILED, EXIT_USAGE
 from ucbd.app.commands.judge import Judge
-from ucbd.app.files import replace_file, sha256
+from ucbd.app.files import check_file, replace_file, sha256
 from ucbd.app.settings import read_settings
 from ucbd.cascade.calibration.calibrate import calibrated
 from ucbd.cascade.calibration.certificates import NotCertified
@@ -32,6 +32,7 @@ _AT_ONCE = 64  # records; between them the bar moves
 def calibrate(options: argparse.Namespace) -> int:
     """Exit code 0 with a profile, 1 where α is not certified, 2 for records that cannot be used."""
     try:
+        check_file(options.out)
         profile = asyncio.run(_profile(options))
         replace_file(options.out, profile.model_dump_json(by_alias=True, indent=1) + "\n")
     except NotCertified as error:

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from tqdm import tqdm
 
 from ucbd.app.cli import EXIT_FAILED, EXIT_USAGE
-from ucbd.app.files import replace_file
+from ucbd.app.files import check_file, replace_file
 from ucbd.cascade.evaluation.compare import Run, compared
 from ucbd.cascade.evaluation.compare_page import page
 from ucbd.cascade.evaluation.paired_runs import Columns
@@ -59,6 +59,7 @@ def compare(options: argparse.Namespace) -> int:
     """One page and one JSON file about several reports; returns the exit code."""
     try:
         _check(options.reports, options.out)
+        check_file(options.out)
         reports = [_report(folder) for folder in options.reports]
         names = _names(options.reports)
         columns = [_columns(folder) for folder in options.reports]

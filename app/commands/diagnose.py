@@ -24,7 +24,7 @@ from ucbd.app.commands.interview import (
     served_name,
     write,
 )
-from ucbd.app.files import replace_file
+from ucbd.app.files import check_file, check_folder, replace_file
 from ucbd.app.settings import Settings, SettingsInvalid, read_settings
 from ucbd.cascade.diagnosis.asking import Asking
 from ucbd.cascade.diagnosis.comparison import (
@@ -48,6 +48,9 @@ AGAINST = "against"
 def diagnose(options: argparse.Namespace) -> int:
     """Ask, report and compare; returns the exit code."""
     try:
+        check_folder(options.out)
+        if options.starter_policy:
+            check_file(options.starter_policy, "--starter-policy")
         settings = read_settings(None, {})
         terms = _terms(options, settings)
         server = Server(_url(options.url), options.model, _key(options.key_file))

@@ -21,7 +21,7 @@ from tqdm import tqdm
 from ucbd.app.cli import EXIT_FAILED, EXIT_USAGE
 from ucbd.app.commands.judge import Judge
 from ucbd.app.engines import model_location, start_engine
-from ucbd.app.files import replace_file, sha256
+from ucbd.app.files import check_folder, replace_file, sha256
 from ucbd.app.settings import Settings, read_settings
 from ucbd.cascade.evaluation.ask import Asking, ask_all
 from ucbd.cascade.evaluation.decisions import policy_of
@@ -50,6 +50,7 @@ _SCORED_AT_ONCE = 256  # records; their texts share the forward passes of the cl
 def evaluate(options: argparse.Namespace) -> int:
     """Ask a real engine every question, and report; returns the exit code."""
     try:
+        check_folder(options.out)
         settings = _settings(options)
         records = list(read_all(options.questions))[: options.limit]
         judge = Judge(options.clusterers, settings, settings.model, keep_reasoning=False)
@@ -91,6 +92,7 @@ def replay(options: argparse.Namespace) -> int:
     Reads the records twice, first to find whatever is wrong with them, and keeps none.
     """
     try:
+        check_folder(options.out)
         settings = _settings(options)
         survey = _surveyed(options.records)
         judge = Judge(
@@ -110,6 +112,7 @@ def replay(options: argparse.Namespace) -> int:
 def questions(options: argparse.Namespace) -> int:
     """Write question sets: those of the embedded models' world, or of a dataset's own file."""
     try:
+        check_folder(options.out)
         if options.dataset:
             name, file = options.dataset
             written = [write_dataset(name, Path(file), options.out)]

