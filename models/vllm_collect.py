@@ -8,6 +8,7 @@ one call in flight for all requests together. Knows how vLLM dies; nothing of wh
 import asyncio
 import logging
 import math
+import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +23,8 @@ from ucbd.models.exact_entropy.store import EntropyStore
 log = logging.getLogger(__name__)
 
 _READ_SECONDS = 0.05  # a socket's buffer holds some hundred steps
-_FORGET_MOST = 4096  # aborted requests not yet told to the worker; it evicts older ones by itself
+_FULL_SECONDS = 0.2  # unread for so long it may have been full, and the worker have kept values
+_FORGET_MOST = 4096  # ended here, not yet told to the worker; it evicts what is older by itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,8 @@ class EntropyCollector:
         self._collect: Coalescer[_Wanted, list[float] | None] = Coalescer(self._collect_many)
         self._forget: deque[str] = deque(maxlen=_FORGET_MOST)
         self._expected: set[str] = set()
+        self._doubtful: set[str] = set()  # of these the worker may have kept something
+        self._read_at = -math.inf
         self._arrived = EntropyStore()
         self._lines: list[Line] = []
         self._reading: asyncio.TimerHandle | None = None
@@ -65,6 +69,7 @@ class EntropyCollector:
         """Take in what is sent for a request, until it is collected or forgotten."""
         self._expected.add(request)
         if self._reading is None and self._lines:
+            self._read_at = time.monotonic()
             self._read_later()
 
     async def collect(self, request: str, tokens: int) -> list[float]:
@@ -75,13 +80,14 @@ class EntropyCollector:
         """
         self._read_all()
         values = self._arrived.so_far(request, 0)[:tokens]
-        if len(values) < tokens or any(map(math.isnan, values)):
+        whole = len(values) == tokens and not any(map(math.isnan, values))
+        if not whole or request in self._doubtful:
             for position, nats in enumerate(await self._collect(_Wanted(request)) or ()):
-                if position >= len(values) or math.isnan(values[position]):
+                if not math.isnan(nats):  # what the worker has kept is the newest
                     self._arrived.put(request, position, nats)
             self._read_all()  # what was sent on being asked
             values = self._arrived.so_far(request, 0)
-        self._drop(request)
+        self.forget(request)  # also what a step past the end leaves with the worker
         return values[:tokens]
 
     @property
@@ -135,6 +141,10 @@ class EntropyCollector:
             self._read_later()
 
     def _read_all(self) -> None:
+        now = time.monotonic()
+        if now - self._read_at > _FULL_SECONDS:
+            self._doubtful |= self._expected
+        self._read_at = now
         for line in list(self._lines):
             values = line.read()
             if values is None:
@@ -146,6 +156,7 @@ class EntropyCollector:
 
     def _drop(self, request: str) -> None:
         self._expected.discard(request)
+        self._doubtful.discard(request)
         self._arrived.collect([request], [])
 
     async def _collect_many(self, wanted: Sequence["_Wanted"]) -> list[list[float] | None]:

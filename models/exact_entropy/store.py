@@ -41,11 +41,18 @@ class EntropyStore:
         self._sender = Sender(path)
 
     def add(self, values: Sequence[Value]) -> None:
-        """Send the values of a step, or keep them."""
-        for request, position, nats in (
-            values if self._sender is None else self._sender.send(values)
-        ):
-            self.put(request, position, nats)
+        """Send the values of a step, or keep them.
+
+        Of a request of which something is kept, all that follows is: a position may be written
+        again (the last piece of a long prompt does so), and what is kept is then the newest.
+        """
+        unsent = values if self._sender is None else self._sender.send(values)
+        if not unsent and not self._values:
+            return
+        sent = len(values) - len(unsent)
+        for place, (request, position, nats) in enumerate(values):
+            if place >= sent or request in self._values:
+                self.put(request, position, nats)
 
     def put(self, request: str, position: int, value: float) -> None:
         """Keep one value; a position written again (after preemption) is overwritten."""

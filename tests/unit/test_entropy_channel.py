@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.waiting import until
+from ucbd.models import vllm_collect
 from ucbd.models.errors import EngineUnavailable
 from ucbd.models.exact_entropy.channel import Line, Receiver, Sender
 from ucbd.models.exact_entropy.store import EntropyStore
@@ -228,3 +229,36 @@ async def test_what_nobody_expects_is_not_held():
     assert collector.arrived("1", 0, 2) == []
     assert await collector.kept() == 0
     collector.close()
+
+
+async def test_what_a_step_past_the_end_left_with_the_worker_is_forgotten():
+    """It found the socket full after the answer had been collected."""
+    llm, collector = await collecting()
+    llm.store.add([("1", 0, 0.5)])
+    assert await collector.collect("1", 1) == [0.5]
+    llm.store.put("1", 1, 9.0)
+    assert await collector.kept() == 0
+    assert len(llm.store) == 0
+    collector.close()
+
+
+async def test_after_a_silence_the_worker_is_asked_too_and_what_it_kept_is_the_newest(monkeypatch):
+    """The first piece of a long prompt wrote position 0, the last one found the socket full."""
+    monkeypatch.setattr(vllm_collect, "_FULL_SECONDS", -1.0)
+    llm, collector = await collecting()
+    llm.store.add([("1", 0, 9.0)])
+    llm.store.put("1", 0, 0.5)
+    assert await collector.collect("1", 1) == [0.5]
+    assert llm.calls == ["ucbd_connect", "ucbd_collect"]
+    collector.close()
+
+
+def test_what_follows_a_value_that_was_kept_is_kept_too(ends):
+    """So that what is kept of a request is never older than what was sent."""
+    sender, line = ends
+    store = EntropyStore()
+    store._sender = sender
+    store.put("1", 0, 9.0)
+    store.add([("1", 0, 0.5), ("2", 0, 0.7)])
+    assert line.read() == [("1", 0, 0.5), ("2", 0, 0.7)]
+    assert store.collect(["1", "2"], []) == [[0.5], None]
