@@ -21,7 +21,7 @@ from ucbd.cascade.calibration.evidence import (
     signals,
 )
 from ucbd.cascade.calibration.fit import LEAST, aim, fit_models, probabilities
-from ucbd.cascade.calibration.labelled import FIT_SHARE, check_enough, made_for
+from ucbd.cascade.calibration.labelled import FIT_SHARE, check_enough, made_for, volunteered
 from ucbd.cascade.calibration.lifecycle import Fitted, HeldOut, Wanted
 from ucbd.cascade.calibration.order import RULES, bare, measured_costs, ordered_stages
 from ucbd.cascade.calibration.probability import stages_read
@@ -55,10 +55,10 @@ def split(records: Sequence[Record], seed: int) -> Split:
     Whoever volunteers is not a random draw, so what is certified on it holds for nobody else.
     """
     order = np.random.default_rng(seed).permutation(len(records))
-    drawn = [records[i] for i in order if not _volunteered(records[i])]
-    volunteered = [record for record in records if _volunteered(record)]
+    drawn = [records[i] for i in order if not volunteered(records[i])]
+    fed_back = [record for record in records if volunteered(record)]
     fitted = int(FIT_SHARE * len(drawn))
-    return Split(fit=(*drawn[:fitted], *volunteered), certify=tuple(drawn[fitted:]))
+    return Split(fit=(*drawn[:fitted], *fed_back), certify=tuple(drawn[fitted:]))
 
 
 async def calibrated(
@@ -210,7 +210,3 @@ def _groups(records: Sequence[Record]) -> dict[str, Mask]:
             )
     names = [str(record.group) for record in records]
     return {name: np.array([one == name for one in names]) for name in sorted(set(names))}
-
-
-def _volunteered(record: Record) -> bool:
-    return (record.model_extra or {}).get("label_source") == "feedback"

@@ -40,20 +40,30 @@ def usable(records: Iterable[Record]) -> list[Record]:
     if min(right, wrong) < 2 * LEAST:
         raise RecordsUnreadable(
             f"correct: {right} right and {wrong} wrong answers; at least {2 * LEAST} of each are "
-            "needed, some to fit and the others to certify"
+            f"needed, some to fit and the others to certify{_fed_back(found, 'of them')}"
         )
     check_labels_agree(found)
     return found
 
 
 def check_enough(records: Sequence[Record], alpha: float, delta: float) -> None:
-    """Raises ``RecordsUnreadable`` where not even answers without an error would certify α."""
+    """Raises ``RecordsUnreadable`` where not even answers without an error would certify α.
+
+    Volunteered labels are not counted: more of them would change nothing.
+    """
     least = math.ceil(fewest_answers(alpha, delta) / (1 - FIT_SHARE))
-    if len(records) < least:
+    drawn = sum(not volunteered(record) for record in records)
+    if drawn < least:
         raise RecordsUnreadable(
-            f"{len(records)} labelled answers; to certify an error rate of {alpha:g} at confidence "
+            f"{drawn} labelled answers; to certify an error rate of {alpha:g} at confidence "
             f"{1 - delta:g} takes at least {least}, if none of those held out is wrong"
+            f"{_fed_back(records, 'more')}"
         )
+
+
+def volunteered(record: Record) -> bool:
+    """Whether its label is no draw's: such are fitted to and never certify."""
+    return record.label_source == "feedback"
 
 
 def made_for(records: Sequence[Record]) -> MadeFor:
@@ -106,6 +116,12 @@ def only(policy: Policy, stages: Sequence[str] | None) -> Policy:
             raise RecordsUnreadable(f"stages: {name!r} is not among {', '.join(has)}")
     kept = tuple(rule for rule in policy.stages if rule.stage in stages)
     return policy.model_copy(update={"stages": kept})
+
+
+def _fed_back(records: Sequence[Record], which: str) -> str:
+    """How many of the records no certificate can be made of; nothing where there are none."""
+    many = sum(map(volunteered, records))
+    return f"; {many} {which} are feedback, which never certifies" if many else ""
 
 
 def check_labels_agree(records: Sequence[Record]) -> None:

@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, TextIO, TypeVar
+from typing import Annotated, Any, Literal, TextIO, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, ValidationError
 
@@ -96,6 +96,8 @@ class Record(BaseModel):
     """One line. Keys that are not named here are carried through.
 
     A ``correct`` that is given, even as null, is final; else ``label`` derives it.
+    ``label_source`` is who gave it: an audit of requests drawn at random, or whoever volunteered.
+    Where it is not told, the records are taken for such a draw.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -115,6 +117,7 @@ class Record(BaseModel):
     vocab_size: Annotated[int, Field(gt=0)] | None = None
     sampling: SamplingSettings | None = None
     group: str | None = None
+    label_source: Literal["audit", "feedback"] | None = None
 
     def written(self) -> str:
         """The record as a line of JSON, without the keys that it never had."""

@@ -289,16 +289,37 @@ async def test_groups_need_a_group_in_every_record():
 def test_volunteered_labels_are_fitted_to_and_never_certify():
     some = records(100, seed=1)
     volunteered = {r.id for r in some[:30]}
-    mixed = [
-        Record.model_validate(r.model_dump() | {"label_source": "feedback"})
-        if r.id in volunteered
-        else r
-        for r in some
-    ]
+    mixed = [*fed_back(some[:30]), *some[30:]]
     halves = split(mixed, seed=0)
     assert not volunteered & {record.id for record in halves.certify}
     assert volunteered <= {record.id for record in halves.fit}
     assert len(halves.certify) == 42  # six tenths of the other 70
+
+
+def fed_back(some):
+    return [Record.model_validate(r.model_dump() | {"label_source": "feedback"}) for r in some]
+
+
+@pytest.mark.parametrize(
+    ("drawn", "told"), [(0, "0 labelled answers"), (20, "20 labelled answers")]
+)
+def test_feedback_is_not_counted_among_what_can_certify(drawn, told, tmp_path, capsys):
+    """More of it would not help, and the refusal must not say so."""
+    some = records(300, seed=1)
+    path = write_records(tmp_path / "r.jsonl", [*some[:drawn], *fed_back(some[drawn:])])
+    out = tmp_path / "p.json"
+    assert main(["calibrate", str(path), "--out", str(out), "--clusterers", "jaccard"]) == 2
+    complaint = capsys.readouterr().err
+    assert told in complaint
+    assert f"{300 - drawn} more are feedback, which never certifies" in complaint
+    assert not out.exists()
+
+
+def test_too_few_of_a_kind_says_how_many_of_them_are_feedback(tmp_path, capsys):
+    path = write_records(tmp_path / "r.jsonl", fed_back(records(40, seed=1)))
+    out = tmp_path / "p.json"
+    assert main(["calibrate", str(path), "--out", str(out), "--clusterers", "jaccard"]) == 2
+    assert "40 of them are feedback, which never certifies" in capsys.readouterr().err
 
 
 BAD = [

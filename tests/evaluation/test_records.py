@@ -135,6 +135,13 @@ class TestReading:
             ),
             (nested(50), r"line 2: z\.0\.0.*: lists and objects .* 50 deep at most"),
             (nested(99_999), "line 2: lists and objects .* 50 deep at most"),
+            *(
+                (
+                    QUESTION | {"id": "q2", "label_source": value},
+                    f"line 2: label_source: Input should be 'audit' or 'feedback', got {told}",
+                )
+                for value, told in (("Feedback", '"Feedback"'), ("", '""'), (True, "true"))
+            ),
         ],
     )
     def test_a_bad_line_is_named_with_its_field(self, tmp_path, line, message):
@@ -154,6 +161,12 @@ class TestReading:
         answer = {"text": "x", "token_logprobs": [-3e38, -math.inf]}
         (record,) = read_records(file(tmp_path, QUESTION | {"answer": answer}))
         assert record.answer.token_logprobs == [-3e38, -math.inf]
+
+    @pytest.mark.parametrize("source", [{}, *({"label_source": s} for s in ("audit", "feedback"))])
+    def test_where_a_label_is_from_is_known_or_not_told(self, tmp_path, source):
+        (record,) = read_records(file(tmp_path, QUESTION | source))
+        assert record.label_source == source.get("label_source")
+        assert json.loads(record.written()) == QUESTION | source
 
     def test_a_truncated_file_is_an_error_not_a_shorter_one(self, tmp_path):
         path = tmp_path / "r.jsonl.gz"

@@ -81,7 +81,7 @@ async def test_answered_and_abstained_are_drawn_alike_and_get_samples_afterwards
         assert record.id == body["id"]
         assert len(record.samples) == record.sampling.n == 10
         assert more["decision"] == body["decision"]
-        assert (more["label_source"], more["labelled_by"]) == ("audit", "ada")
+        assert (record.label_source, more["labelled_by"]) == ("audit", "ada")
         for kept, told in zip(more["stages"], body["stages"], strict=True):
             assert kept | told == kept
         assert record.answer.text == body["answer"]
