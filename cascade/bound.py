@@ -31,6 +31,9 @@ def bound(policy: Policy, question: Question, rung: Rung, found: Findings) -> Bo
         return Missing(f"it was certified with up to {policy.samples} samples")
     if samples and policy.clusterer not in (None, question.clusterer):
         return Missing(f"it was certified with the clusterer {policy.clusterer!r}")
+    if found.samples and found.samples.lost:
+        drawn, planned = found.samples.drawn, found.samples.planned
+        return Missing(f"it was certified with all of {planned} samples, and {drawn} were usable")
     for stage in found.stages:
         if stage.uncertainty is not None and stage.name not in policy.calibration.made_for.measured:
             return Missing(f"it was certified on records of which {stage.name} said nothing")

@@ -91,11 +91,12 @@ class Measured(Struct, frozen=True):
     boundary's own unit and ``uncertainty`` is the same evidence on [0, 1] by a fixed, documented
     map; higher = less certain in both. ``alarm`` says why the stage fires whatever its threshold.
     ``drawn`` is how many samples it was foreseen from, None where all that it names were there.
+    ``uncertainty`` None: it fires by its alarm, and counts for nothing that was fitted.
     """
 
     signal: str
     score: float
-    uncertainty: float
+    uncertainty: float | None
     alarm: str | None = None
     samples: SampleSet | None = None
     drawn: int | None = None
@@ -103,7 +104,12 @@ class Measured(Struct, frozen=True):
     @property
     def described(self) -> str:
         """The signal, and how much of it there was."""
-        return self.signal if self.drawn is None else f"{self.signal[:-1]},drawn={self.drawn})"
+        return self.signal if self.drawn is None else of_fewer(self.signal, self.drawn)
+
+
+def of_fewer(signal: str, drawn: int) -> str:
+    """The signal of samples of which only so many are there."""
+    return f"{signal[:-1]},drawn={drawn})"
 
 
 class Uninformative(Struct, frozen=True):

@@ -5,6 +5,8 @@ Filled stage by stage while the cascade runs. Judges nothing.
 
 from dataclasses import dataclass, field
 
+from msgspec.structs import replace
+
 from ucbd.cascade.case import (
     Finding,
     Measured,
@@ -12,6 +14,7 @@ from ucbd.cascade.case import (
     Skipped,
     Unavailable,
     Uninformative,
+    of_fewer,
 )
 from ucbd.cascade.outcome import SampleSet, Stage, StageOutcome, Verdict
 from ucbd.cascade.policy import Policy, Rule
@@ -57,7 +60,7 @@ class Findings:
         self.sampled |= rule.stage == "sampling" and not isinstance(finding, Skipped | OutOfScope)
         if isinstance(finding, OutOfScope):
             self.out_of_scope = finding.why
-        if isinstance(finding, Measured):
+        if isinstance(finding, Measured) and finding.uncertainty is not None:
             self.uncertainties[rule.stage] = finding.uncertainty
         if isinstance(finding, Measured | Uninformative):
             self.samples = finding.samples or self.samples
@@ -87,15 +90,35 @@ class Findings:
 
 
 def if_it_fits(policy: Policy, rule: Rule, finding: Finding) -> Finding:
-    """The finding, unless the policy was fitted to another signal, of which it knows nothing."""
+    """The finding, unless the policy was fitted to another signal, of which it knows nothing.
+
+    Where some samples were lost it is kept, as what cannot rank: an alarm is none the less one.
+    """
     made_for = policy.calibration.fitted_signal(rule.stage) if policy.calibration else None
     if made_for is None or not isinstance(finding, Measured | Uninformative):
         return finding
     if finding.signal == made_for:
         return finding
+    samples = finding.samples
+    if samples and samples.lost and finding.signal == of_fewer(made_for, samples.drawn):
+        return _cannot_rank(finding, samples)
     return Unavailable(f"the policy was made for {made_for}, and this is {finding.signal}")
 
 
 def homogenized(rule: Rule, finding: Finding) -> bool:
-    """Whether all samples say what the answer says."""
-    return rule.stage == "sampling" and isinstance(finding, Uninformative)
+    """Whether all samples say what the answer says; of lost ones nobody knows."""
+    if rule.stage != "sampling" or not isinstance(finding, Uninformative):
+        return False
+    return finding.samples is None or not finding.samples.lost
+
+
+def _cannot_rank(finding: Measured | Uninformative, samples: SampleSet) -> Finding:
+    if isinstance(finding, Uninformative):
+        return finding
+    if finding.alarm:
+        return replace(finding, uncertainty=None)
+    reason = (
+        f"{samples.drawn} of {samples.planned} samples were usable, "
+        "and the policy was made for all of them"
+    )
+    return Uninformative(finding.signal, finding.score, reason, samples)

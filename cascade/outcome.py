@@ -51,7 +51,8 @@ class SampleSet(Struct, frozen=True):
     ``clusters`` are largest first and their sizes sum to the non-empty samples. ``answer_support``
     is the share of samples in the main answer's own cluster (0 = none agrees). ``homogenized`` is
     True only when all ``planned`` samples fell into one cluster, False once two exist, else None.
-    ``clusterer`` names the clusterer with its parameters.
+    ``clusterer`` names the clusterer with its parameters. ``settled``: the rest was not drawn,
+    since it would hardly have changed the decision.
     """
 
     planned: int
@@ -59,6 +60,7 @@ class SampleSet(Struct, frozen=True):
     answer_support: float
     semantic_entropy: float
     clusterer: str
+    settled: bool = False
 
     @property
     def drawn(self) -> int:
@@ -69,6 +71,11 @@ class SampleSet(Struct, frozen=True):
     def complete(self) -> bool:
         """Whether all planned samples are there: counts of fewer clusters are another measure."""
         return self.drawn == self.planned
+
+    @property
+    def lost(self) -> bool:
+        """Whether some were wanted and did not come back: what they would have said is unknown."""
+        return not self.complete and not self.settled
 
     @property
     def state(self) -> Drawn:
@@ -155,7 +162,7 @@ class Outcome(Struct, frozen=True):
 
     ``uncertainty`` is the policy's combined one of every stage that could rank, 0 … 1, higher =
     less certain, else that of the stage whose rule fired; None when none could. ``unanimous``: all
-    samples said what the answer says.
+    samples said what the answer says, or would have where the rest was not needed.
     ``rung`` says which stages could run at all. ``confidence`` is P(right), 0 … 1, by a calibrated
     policy; ``bound`` is ``Missing`` where the policy has none for what ran. All of it is about
     ``generation``; where the larger tier answered, ``served`` is what the client is given.

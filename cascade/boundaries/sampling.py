@@ -25,6 +25,7 @@ from ucbd.cascade.case import (
     StopRule,
     Unavailable,
     Uninformative,
+    of_fewer,
 )
 from ucbd.cascade.clustering.clusterer import Clusterer, Clustering
 from ucbd.cascade.entropy import discrete_semantic_entropy
@@ -145,6 +146,7 @@ class _EarlyStop:
 
 def _foreseen(samples: SampleSet, outlook: Outlook) -> Measured | Uninformative:
     """The finding of samples that were not all drawn: by what all of them are expected to say."""
+    samples = replace(samples, settled=True)
     if len(samples.clusters) == 1 and samples.answer_support > 0:
         reason = (
             f"the first {samples.drawn} samples say the same, right or wrong, and the other "
@@ -227,18 +229,22 @@ def sample_set(
 def judge(state: Drawn, samples: SampleSet | None) -> Measured | Uninformative:
     """One cluster cannot rank, unless the served answer is outside it: then the stage fires.
 
-    ``samples`` is what was drawn; None for samples that might be.
+    ``samples`` is what was drawn; None for samples that might be. Where some of them were lost,
+    signal and reason say how many there are.
     """
     signal = _signal(samples) if samples else ""
     entropy = discrete_semantic_entropy(state.sizes)
     own = state.own or 0
     one = len(state.sizes) == 1
+    which = f"all {state.samples} samples"
+    if samples and samples.lost:
+        which = f"the {samples.drawn} usable of {samples.planned} samples"
     if one and own:
-        reason = f"all {own} samples say the same, right or wrong: sampling cannot rank here"
+        reason = f"{which} say the same, right or wrong: sampling cannot rank here"
         return Uninformative(signal, entropy, reason, samples)
     alarm = None
     if one:
-        alarm = f"all {state.samples} samples agree with each other and not with the answer"
+        alarm = f"{which} agree with each other and not with the answer"
     return Measured(signal, entropy, 1 - own / state.samples, alarm, samples)
 
 
@@ -249,4 +255,5 @@ def _finding(state: Drawn) -> Measured | Uninformative:
 
 
 def _signal(samples: SampleSet) -> str:
-    return f"semantic_entropy({samples.clusterer},n={samples.planned})"
+    signal = f"semantic_entropy({samples.clusterer},n={samples.planned})"
+    return of_fewer(signal, samples.drawn) if samples.lost else signal

@@ -10,7 +10,7 @@ from math import inf, nan
 import numpy as np
 
 from ucbd.cascade.evaluation.ranking import Floats, Mask
-from ucbd.cascade.outcome import Outcome
+from ucbd.cascade.outcome import Outcome, Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +42,15 @@ class Evidence:
 
 
 def gathered(outcomes: Sequence[Outcome], wrong: Mask) -> Evidence:
-    """The evidence of outcomes that ran every stage (``explain``)."""
+    """The evidence of outcomes that ran every stage (``explain``).
+
+    Samples of which some were lost could not rank: of fewer it is another measure.
+    """
     columns = [
-        [nan if stage.uncertainty is None else stage.uncertainty for stage in one.stages]
+        [
+            nan if stage.uncertainty is None or _lost(one, stage) else stage.uncertainty
+            for stage in one.stages
+        ]
         for one in outcomes
     ]
     refused = [one.verdict.by_rule for one in outcomes]
@@ -70,24 +76,34 @@ def measured_stages(evidence: Evidence) -> tuple[str, ...]:
 
 
 def signals(outcomes: Sequence[Outcome]) -> dict[str, set[str]]:
-    """The signals that each stage had, by its name."""
+    """The signals that each stage had, by its name; without those of lost samples."""
     found: dict[str, set[str]] = {}
-    for stage in (stage for outcome in outcomes for stage in outcome.stages):
-        if stage.signal is not None:
+    for outcome, stage in ((one, stage) for one in outcomes for stage in one.stages):
+        if stage.signal is not None and not _lost(outcome, stage):
             found.setdefault(stage.name, set()).add(stage.signal)
     return found
+
+
+def _lost(outcome: Outcome, stage: Stage) -> bool:
+    return stage.name == "sampling" and _incomplete(outcome)
+
+
+def _incomplete(outcome: Outcome) -> bool:
+    """Whether samples were wanted that did not come back."""
+    return outcome.samples is not None and outcome.samples.lost
 
 
 def scores(outcomes: Sequence[Outcome]) -> Floats:
     """(n,): P(wrong) where the cascade stopped: an answer stands at or below the threshold.
 
     Infinite where no threshold lets it stand, and where it stands whatever the threshold: nothing
-    of the policy is about answers of that kind, and the promise leaves them out as well.
+    of the policy is about answers of that kind, and the promise leaves them out as well. So it does
+    those whose samples were lost, which stand without a certificate.
     """
     return np.array([_score(outcome) for outcome in outcomes])
 
 
 def _score(outcome: Outcome) -> float:
-    if outcome.verdict.by_rule or outcome.uncertainty is None:
+    if outcome.verdict.by_rule or outcome.uncertainty is None or _incomplete(outcome):
         return inf
     return outcome.uncertainty

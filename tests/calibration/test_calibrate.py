@@ -174,6 +174,68 @@ async def test_where_samples_only_choose_the_stratum_the_promise_still_hangs_on_
     assert "sampling, which failed" in told.bound.reason
 
 
+def sampled(record, *texts):
+    samples = [Sample(text=text, tokens=2) for text in texts]
+    return record.model_copy(update={"samples": samples})
+
+
+def all_stages(made):
+    """It draws all samples, whatever the stages before have found."""
+    bare = [Rule(stage=rule.stage) for rule in made.stages]
+    return made.model_copy(update={"stages": bare, "stop_error": None})
+
+
+@pytest.mark.parametrize(
+    "left", [["Tarn"] * 2, ["Tarn"] * 4, ["Tarn", "Dole"], ["Dole", "Holm", "Ask", "Vik"]]
+)
+async def test_lost_samples_count_for_nothing_in_a_profile_and_nothing_is_promised(made, left):
+    """It was fitted to five samples; of two that agree it knows nothing, not even that they do."""
+    record, used = records(1, seed=6)[0], all_stages(made)
+    lacking = sampled(record, *left, *[""] * (5 - len(left)))
+    (whole,) = await run([sampled(record, *["Tarn"] * 5)], used)
+    (none,) = await run([record], used, "no_sampling")
+    (found,) = await run([lacking], used)
+    assert isinstance(whole.bound, Bound)
+    assert whole.unanimous
+    assert found.bound == Missing(
+        f"it was certified with all of 5 samples, and {len(left)} were usable"
+    )
+    assert not found.unanimous
+    assert found.uncertainty == none.uncertainty
+    stage = found.stages[1]
+    assert (stage.outcome, stage.uncertainty) == ("uninformative", None)
+    assert stage.signal == f"semantic_entropy(jaccard(threshold=0.4),n=5,drawn={len(left)})"
+    assert stage.score is not None
+    assert found.samples.drawn == len(left)
+    assert scores([found]).tolist() == [math.inf]
+
+
+async def test_lost_samples_that_stand_against_the_answer_still_do_in_a_profile(made):
+    record, used = records(1, seed=6)[0], all_stages(made)
+    (none,) = await run([record], used, "no_sampling")
+    (found,) = await run([sampled(record, "", "Dole", "Dole", "Dole", "Dole")], used)
+    assert (found.decision, found.boundary) == ("abstain", "sampling")
+    assert isinstance(found.bound, Missing)
+    assert (found.stages[1].outcome, found.stages[1].uncertainty) == ("fired", None)
+    assert found.uncertainty == none.uncertainty  # no map was fitted to four samples
+
+
+async def test_records_with_lost_samples_are_fitted_to_without_them():
+    """They are no other kind of evidence, for which the records would have to be taken apart."""
+    some = records(1500, seed=1)
+    lossy = [
+        sampled(r, "", *[s.text for s in r.samples[1:]]) if i % 10 == 0 else r
+        for i, r in enumerate(some)
+    ]
+    found = await profile(lossy)
+    signal = "semantic_entropy(jaccard(threshold=0.4),n=5)"
+    assert found.calibration.made_for.signals["sampling"] == signal
+    assert isinstance((await ask(found)).bound, Bound)
+    stratum = [model for model in found.calibration.models if model.homogenized]
+    full = [model for model in (await profile(some)).calibration.models if model.homogenized]
+    assert sum(model.answers for model in stratum) < sum(model.answers for model in full)
+
+
 async def test_where_a_rule_fires_before_anything_fitted_the_score_is_that_stages_own(made):
     """Else what a profile refuses by a rule would be missing from every report's ranking."""
     found = Findings(uncertainties={"freshness": 0.8})
@@ -310,7 +372,7 @@ def test_feedback_is_not_counted_among_what_can_certify(drawn, told, tmp_path, c
     out = tmp_path / "p.json"
     assert main(["calibrate", str(path), "--out", str(out), "--clusterers", "jaccard"]) == 2
     complaint = capsys.readouterr().err
-    assert told in complaint
+    assert f": {told}" in complaint
     assert f"{300 - drawn} more are feedback, which never certifies" in complaint
     assert not out.exists()
 

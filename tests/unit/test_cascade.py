@@ -225,6 +225,42 @@ async def test_an_empty_sample_keeps_the_stratum_from_being_claimed():
     assert outcome.samples.homogenized is None
 
 
+@pytest.mark.parametrize(
+    ("usable", "outcome", "reason"),
+    [
+        (2, "uninformative", "the 2 usable of 10 samples say the same, right or wrong"),
+        (9, "uninformative", "the 9 usable of 10 samples say the same, right or wrong"),
+        (10, "uninformative", "all 10 samples say the same, right or wrong"),
+    ],
+)
+async def test_lost_samples_are_told_and_are_no_stratum(usable, outcome, reason):
+    """Two of ten that agree are not ten that agree: nobody knows what the others would say."""
+    samples = ("",) * (10 - usable) + ("Tarn it is",) * usable
+    found, _ = await ask(Script(answer="Tarn it is", entropies=WAVERING, samples=samples))
+    stage = found.stages[1]
+    drawn = "" if usable == 10 else f",drawn={usable}"
+    assert stage.signal == f"semantic_entropy(jaccard(threshold=0.4),n=10{drawn})"
+    assert stage.outcome == outcome
+    assert reason in stage.reason
+    assert found.samples.drawn == usable
+    assert found.unanimous is (usable == 10)
+
+
+async def test_lost_samples_that_scatter_are_measured_with_their_number():
+    samples = ("",) * 6 + tuple(f"word{i} other{i}" for i in range(4))
+    found, _ = await ask(Script(answer="Tarn it is", entropies=WAVERING, samples=samples))
+    assert found.stages[1].score == pytest.approx(math.log(4))
+    assert found.stages[1].signal.endswith("n=10,drawn=4)")
+
+
+async def test_the_samples_that_are_left_may_still_stand_against_the_answer():
+    samples = ("",) * 8 + ("Tarn it is",) * 2
+    found, _ = await ask(Script(answer="Dole instead", entropies=WAVERING, samples=samples))
+    assert (found.decision, found.boundary) == ("abstain", "sampling")
+    said = "the 2 usable of 10 samples agree with each other and not with the answer"
+    assert found.verdict.message == said
+
+
 async def test_reasoning_is_stripped_before_clustering():
     samples = tuple(f"<think>path {i} taken</think>Tarn it is" for i in range(10))
     outcome, _ = await ask(Script(answer="Tarn it is", entropies=WAVERING, samples=samples))
@@ -455,6 +491,9 @@ class TestStoppingEarly:
         assert outcome.stages[0].outcome == "uninformative"
         said = f"the first {outcome.samples.drawn} samples say the same, right or wrong"
         assert said in outcome.stages[0].reason
+        # it was not lost but not needed: the evidence is what was asked for
+        assert outcome.stages[0].signal == "semantic_entropy(jaccard(threshold=0.4),n=10)"
+        assert outcome.unanimous
 
     async def test_scattered_samples_fire_after_a_few_with_the_entropy_that_all_would_have(self):
         samples = tuple(f"word{i} other{i}" for i in range(10))
