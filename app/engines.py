@@ -36,6 +36,24 @@ def model_location(model: str) -> str:
     return model
 
 
+def check_model(settings: Settings, location: str) -> None:
+    """Raise where it can be seen, before an engine starts, that there is no such model.
+
+    ``EngineStartFailed`` for a folder that holds none, ``SettingsInvalid`` for a name that is
+    not among the models that were fetched, where none may be fetched.
+    """
+    if Path(location).is_dir():
+        check_model_folder(Path(location))
+        return
+    from ucbd.models.vllm_start import fetched  # needed only where vLLM serves
+
+    if not settings.allow_hub and not fetched(location, settings.revision):
+        raise SettingsInvalid(
+            f"model: {settings.model!r} is none of {', '.join(EMBEDDED)}, no folder, and not among "
+            "the models that were fetched from the Hub before; allow_hub = true fetches it"
+        )
+
+
 def starter(settings: Settings) -> Callable[[], Awaitable[Engine]]:
     """What brings the engine up that the settings mean.
 
@@ -51,8 +69,7 @@ def starter(settings: Settings) -> Callable[[], Awaitable[Engine]]:
             "URL, or install 'ucbd-gateway[engine]' (a GPU) or 'ucbd-gateway[cpu]'"
         )
     location = model_location(settings.model)
-    if Path(location).is_dir():
-        check_model_folder(Path(location))
+    check_model(settings, location)
     return lambda: start_engine(settings, location)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from ucbd.models.errors import EngineStartFailed
 from ucbd.models.model_tensors import Shape, what_does_not_fit, what_is_no_size
 
-_CONFIGS = ("config.json", "params.json")  # of Hugging Face and of Mistral
+CONFIGS = ("config.json", "params.json")  # of Hugging Face and of Mistral
 _INDEX = "model.safetensors.index.json"
 _MODEL_SUFFIXES = {".json", ".safetensors", ".model", ".jinja", ".txt"}
 _ENDS = 64 * 1024  # bytes of either end of a file
@@ -28,7 +28,7 @@ def check_model_folder(folder: Path) -> None:
     It holds a configuration, and weights as safetensors only: complete, with every listed shard,
     and, where the architecture is known here, with the tensors of that configuration.
     """
-    configs = [folder / name for name in _CONFIGS if (folder / name).is_file()]
+    configs = [folder / name for name in CONFIGS if (folder / name).is_file()]
     if not configs:
         raise EngineStartFailed(f"{folder}: holds no config.json, so it is no model's folder")
     config = _json_object(configs[0])

@@ -15,8 +15,9 @@ from typing import Any
 
 from ucbd.models.errors import EngineStartFailed
 from ucbd.models.exact_entropy import PROCESSOR, WORKER_EXTENSION
-from ucbd.models.model_files import check_model_folder
+from ucbd.models.model_files import CONFIGS, check_model_folder
 
+_ON = {"1", "ON", "YES", "TRUE"}  # as the hub's library reads it
 _LOOK_SECONDS = 0.05  # between two looks for a process to end
 
 
@@ -158,6 +159,32 @@ def _arguments(settings: EngineSettings) -> dict[str, Any]:
     return arguments
 
 
+def fetched(name: str, revision: str | None) -> bool:
+    """Whether the Hub's library has, or may have, a model of that name.
+
+    True where it cannot be told: the environment lets the library fetch, or names another hub, or
+    the name is an address, or of one file in a model.
+    """
+    offline = os.environ.get("HF_HUB_OFFLINE", "1").upper() in _ON
+    if (
+        not offline
+        or ":" in name
+        or name.endswith(".gguf")
+        or os.environ.get("VLLM_USE_MODELSCOPE")
+    ):
+        return True
+    try:
+        from huggingface_hub import try_to_load_from_cache  # with the engine's packages
+        from huggingface_hub.errors import HFValidationError
+    except ImportError:
+        return True
+    try:
+        found = [try_to_load_from_cache(name, file, revision=revision) for file in CONFIGS]
+    except HFValidationError:
+        return False
+    return any(isinstance(path, str) for path in found)
+
+
 def set_environment(settings: EngineSettings) -> None:
     """What vLLM reads from the environment and takes no argument for; the user's own wins."""
     defaults = {
@@ -174,5 +201,5 @@ def set_environment(settings: EngineSettings) -> None:
     # done already; vLLM looks the answer up there.
     constants = sys.modules.get("huggingface_hub.constants")
     if constants is not None and "HF_HUB_OFFLINE" in defaults:
-        offline = os.environ["HF_HUB_OFFLINE"].upper() in {"1", "ON", "YES", "TRUE"}
+        offline = os.environ["HF_HUB_OFFLINE"].upper() in _ON
         constants.HF_HUB_OFFLINE = offline  # type: ignore[attr-defined]  # a module, as mypy sees it

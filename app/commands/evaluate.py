@@ -20,13 +20,13 @@ from tqdm import tqdm
 
 from ucbd.app.cli import EXIT_FAILED, EXIT_USAGE
 from ucbd.app.commands.judge import Judge
-from ucbd.app.engines import model_location, start_engine
+from ucbd.app.engines import check_model, model_location, start_engine
 from ucbd.app.files import check_folder, replace_file, sha256
 from ucbd.app.settings import Settings, read_settings
 from ucbd.cascade.evaluation.ask import Asking, ask_all
 from ucbd.cascade.evaluation.decisions import policy_of
 from ucbd.cascade.evaluation.html import page
-from ucbd.cascade.evaluation.progress import add, begin
+from ucbd.cascade.evaluation.progress import Plan, add, begin, so_far
 from ucbd.cascade.evaluation.records import (
     Record,
     RecordsUnreadable,
@@ -38,7 +38,7 @@ from ucbd.cascade.evaluation.score import ScoredRecord
 from ucbd.cascade.evaluation.tally import Tally
 from ucbd.models.datasets import write_dataset
 from ucbd.models.errors import GatewayError, InvalidRequest
-from ucbd.models.model_files import check_model_folder, local_revision
+from ucbd.models.model_files import local_revision
 from ucbd.models.reference.question_files import write_questions
 
 ASKED = "asked.jsonl"
@@ -55,11 +55,10 @@ def evaluate(options: argparse.Namespace) -> int:
         records = list(read_all(options.questions))[: options.limit]
         judge = Judge(options.clusterers, settings, settings.model, keep_reasoning=False)
         location = model_location(settings.model)
-        if Path(location).is_dir():
-            check_model_folder(Path(location))
+        check_model(settings, location)
         asking = Asking(options.samples, options.sample_temperature, options.max_tokens)
         plan = _plan(records, settings, location, asking)
-        asked = begin(options.out / ASKED, plan)
+        asked = so_far(options.out / ASKED, plan)
     except (GatewayError, OSError) as error:
         return _refused("evaluate", error)
     left = [record for record in records if record.id not in asked]
@@ -67,11 +66,11 @@ def evaluate(options: argparse.Namespace) -> int:
         print(f"{options.out}: {len(asked)} of {len(records)} were answered before; going on")
     try:
         if left:
-            asyncio.run(_ask(left, settings, location, asking, options))
-            asked = begin(options.out / ASKED, plan)
+            asyncio.run(_ask(left, settings, location, asking, plan, options))
+            asked = so_far(options.out / ASKED, plan)
         _write(options.out, [asked[record.id] for record in records], len(records), judge)
     except KeyboardInterrupt:
-        done = len(begin(options.out / ASKED, plan))
+        done = len(so_far(options.out / ASKED, plan))
         print(
             f"ucbd evaluate: interrupted; {done} of {len(records)} answers are kept in "
             f"{options.out}, and the same command goes on from there",
@@ -129,11 +128,13 @@ async def _ask(
     settings: Settings,
     location: str,
     asking: Asking,
+    plan: Plan,
     options: argparse.Namespace,
 ) -> None:
-    """Have the engine answer every record, each written down at once."""
+    """Have the engine answer every record, each written down at once; begun once it is up."""
     engine = await start_engine(settings, location)
     try:
+        begin(options.out / ASKED, plan)
         with (
             (options.out / ASKED).open("a", encoding="utf-8") as file,
             _progress("asked", len(records)) as bar,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ucbd.cascade.evaluation.progress import OtherEvaluation, add, begin
+from ucbd.cascade.evaluation.progress import OtherEvaluation, Plan, add, begin, so_far
 from ucbd.cascade.evaluation.records import Answer, Record
 
 PLAN = {"model": "m", "asked": {"samples": 10}}
@@ -15,7 +15,11 @@ def answered(name: str) -> Record:
 
 
 def write(path: Path, *names: str) -> None:
-    begin(path, PLAN)
+    write_as(PLAN, path, *names)
+
+
+def write_as(plan: Plan, path: Path, *names: str) -> None:
+    begin(path, plan)
     with path.open("a", encoding="utf-8") as file:
         for name in names:
             add(file, answered(name))
@@ -53,7 +57,24 @@ def test_another_evaluation_is_refused_with_what_differs(tmp_path: Path):
     assert list(begin(path, PLAN)) == ["a"]
 
 
-@pytest.mark.parametrize("content", ["hello\n", "[1]\n"])
+def test_a_plan_without_answers_gives_way_to_another(tmp_path: Path):
+    path = tmp_path / "asked.jsonl"
+    write(path)
+    other = {**PLAN, "model": "other"}
+    assert so_far(path, other) == {}
+    assert list(begin(path, other)) == []
+    write_as(other, path, "a")
+    assert list(so_far(path, other)) == ["a"]
+    with pytest.raises(OtherEvaluation):
+        begin(path, PLAN)
+
+
+def test_looking_writes_nothing(tmp_path: Path):
+    assert so_far(tmp_path / "new" / "asked.jsonl", PLAN) == {}
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("content", ["hello\n", "[1]\n", '{"mine": 1}\n'])
 def test_another_file_is_left_alone(tmp_path: Path, content: str):
     path = tmp_path / "asked.jsonl"
     path.write_text(content)

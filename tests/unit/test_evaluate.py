@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ucbd.app.cli import main
+from ucbd.cascade.evaluation.progress import so_far
 
 RECORDINGS = Path(__file__).parents[3] / "shared" / "data"
 RECORD = {
@@ -109,6 +110,12 @@ BAD = [
         r"line 1: answer\.token_entropies\.0: .* 50, got 1e\+308",
     ),
     (["evaluate", "R", "--model", "./gone"], [RECORD], "model: './gone' is no folder"),
+    (
+        ["evaluate", "R", "--model", "referense-dpo"],
+        [RECORD],
+        "model: 'referense-dpo' is none of reference-base, .* fetched from the Hub before",
+    ),
+    (["evaluate", "R", "--model", "a/b/c"], [RECORD], "'a/b/c' is none of"),
     (["evaluate", "R", "--model", "FOLDER"], [RECORD], r"holds no config\.json"),
     (["evaluate", "R"], [{**RECORD, "match": "close"}], "line 1: match"),
     (["questions", "--from", "gsm9k", "R"], [RECORD], "gsm9k: no such dataset"),
@@ -143,9 +150,20 @@ def test_the_answers_of_another_evaluation_are_refused(tmp_path: Path, capsys):
     file = lines(tmp_path / "r.jsonl", RECORD)
     out = tmp_path / "out"
     out.mkdir()
-    lines(out / "asked.jsonl", {"evaluation": 1, "model": "another"})
+    lines(out / "asked.jsonl", {"evaluation": 1, "model": "another"}, RECORD)
     assert main(["evaluate", str(file), "--out", str(out)]) == 2
     assert "another evaluation: model (another, now reference-dpo)" in capsys.readouterr().err
+
+
+def test_what_an_earlier_version_left_of_an_unknown_model_is_in_nobodys_way(tmp_path: Path, capsys):
+    """The next refusal is the model's, not the folder's; and the folder is as it was."""
+    file = lines(tmp_path / "r.jsonl", RECORD)
+    (tmp_path / "out").mkdir()
+    asked = lines(tmp_path / "out" / "asked.jsonl", {"evaluation": 1, "model": "nosuch"})
+    assert so_far(asked, {"evaluation": 1, "model": "reference-dpo"}) == {}
+    assert main(["evaluate", str(file), "--model", "no/such", "--out", str(asked.parent)]) == 2
+    assert "'no/such' is none of" in capsys.readouterr().err
+    assert json.loads(asked.read_text()) == {"evaluation": 1, "model": "nosuch"}
 
 
 @pytest.mark.parametrize(

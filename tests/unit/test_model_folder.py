@@ -10,6 +10,7 @@ from safetensors.numpy import save_file
 
 from ucbd.models.errors import EngineStartFailed
 from ucbd.models.model_files import check_model_folder
+from ucbd.models.vllm_start import fetched
 
 INDEX = "model.safetensors.index.json"
 
@@ -214,3 +215,33 @@ def test_the_hub_is_off_even_when_its_library_was_imported_before(users, offline
         [sys.executable, "-c", script], env=environment, capture_output=True, check=True, text=True
     )
     assert done.stdout.split() == [str(offline)]
+
+
+@pytest.mark.parametrize(
+    ("name", "revision", "environment", "found"),
+    [
+        ("ours/model", None, {}, True),
+        ("ours/model", "other", {}, False),
+        ("ours/models", None, {}, False),
+        ("a/b/c", None, {}, False),
+        ("ours/models", None, {"HF_HUB_OFFLINE": "0"}, True),
+        ("ours/models", None, {"VLLM_USE_MODELSCOPE": "1"}, True),
+        ("s3://bucket/model", None, {}, True),
+        ("ours/models/q4.gguf", None, {}, True),
+    ],
+)
+def test_a_name_is_known_where_it_was_fetched_or_where_nothing_tells(
+    tmp_path, monkeypatch, name, revision, environment, found
+):
+    constants = pytest.importorskip("huggingface_hub.constants")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    for variable in ("HF_HUB_OFFLINE", "VLLM_USE_MODELSCOPE"):
+        monkeypatch.delenv(variable, raising=False)
+    for variable, value in environment.items():
+        monkeypatch.setenv(variable, value)
+    model = tmp_path / "models--ours--model"
+    (model / "snapshots" / "abc").mkdir(parents=True)
+    (model / "snapshots" / "abc" / "config.json").write_text("{}")
+    (model / "refs").mkdir()
+    (model / "refs" / "main").write_text("abc")
+    assert fetched(name, revision) == found
