@@ -98,7 +98,8 @@ class Admission:
     """At most ``requests`` in flight, and at most ``capacity`` engine sequences for them.
 
     The next is refused with ``Overloaded`` and the seconds after which there should be room for all
-    of its stages. ``tell`` hears how many are in flight whenever that changes.
+    of its stages. ``tell`` hears how many are in flight whenever that changes, and
+    ``tell_held`` how many sequences they hold.
     """
 
     def __init__(
@@ -107,9 +108,11 @@ class Admission:
         capacity: int,
         clock: Callable[[], float] = time.monotonic,
         tell: Callable[[float], None] = lambda requests: None,
+        tell_held: Callable[[float], None] = lambda sequences: None,
     ) -> None:
         self._clock = clock
         self._tell = tell
+        self._tell_held = tell_held
         self._requests = Pool(requests, clock)
         self._sequences = Pool(capacity, clock)
         self._idle = asyncio.Event()
@@ -186,8 +189,12 @@ class Admission:
         for rung in LADDER:
             needed = pool.used + weights[rung]
             if not pool.used or needed <= SHARES[rung] * pool.limit:
-                with pool.taken(weights[rung]):
-                    yield rung
+                try:
+                    with pool.taken(weights[rung]):
+                        self._tell_held(pool.used)
+                        yield rung
+                finally:
+                    self._tell_held(pool.used)
                 return
         message = f"{pool.used} of {pool.limit} engine sequences are held"
         raise Overloaded(message, pool.wait(pool.limit * SHARES["all"]))

@@ -136,6 +136,7 @@ def build_service(
         settings.max_in_flight,
         settings.capacity or 2 * settings.max_num_seqs,
         tell=metrics.in_flight,
+        tell_held=metrics.sequences_in_flight,
     )
     all_samples = AllSamples(engine, policies.default, measured_clusterers(settings, clusterers))
     return Service(

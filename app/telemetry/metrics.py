@@ -127,6 +127,14 @@ class Metrics:
             multiprocess_mode="livesum",
         )
         self.in_flight: Callable[[float], None] = gauge.labels(model).set
+        held = Gauge(
+            "ucbd_sequences_in_flight",
+            "Engine sequences that requests hold together, as admission weighs them.",
+            ["model"],
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
+        self.sequences_in_flight: Callable[[float], None] = held.labels(model).set
 
     def observe(self, outcome: Outcome, seconds: float) -> None:
         """Enter one answered request that took ``seconds``."""

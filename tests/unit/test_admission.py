@@ -56,6 +56,14 @@ async def test_the_dearest_stages_are_shed_first_and_then_nobody_gets_in():
     assert admission.load == 0
 
 
+async def test_what_is_held_is_told_when_it_changes_also_after_a_failure():
+    told = []
+    admission = Admission(8, 16, tell_held=told.append)
+    with admission.hold(SAMPLED), pytest.raises(ZeroDivisionError), admission.hold(PLAIN):
+        raise ZeroDivisionError
+    assert told == [3, 4, 3, 0]
+
+
 async def test_with_nothing_else_in_flight_there_is_room_for_everything():
     admission = Admission(1, 2)
     with admission.hold({"all": 17, "no_sampling": 1, "fluency": 1}) as rung:
