@@ -7,9 +7,11 @@ model's labelled answers, and it is that model's alone. English words; other lan
 features at 0.
 """
 
+import hashlib
 import math
 import re
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from statistics import median
 from typing import Annotated, Literal
@@ -96,6 +98,12 @@ class PointerModel(BaseModel):
         if len(self.weights) != len(FEATURES):
             raise ValueError(f"weights: {len(FEATURES)} are needed, got {len(self.weights)}")
         return self
+
+    @cached_property
+    def digest(self) -> str:
+        """Of everything that changes its values, 8 hexadecimal digits."""
+        content = self.model_dump_json(include={"features", "weights", "intercept"})
+        return hashlib.sha256(content.encode()).hexdigest()[:8]
 
     def wrong_probability(self, found: Sequence[float]) -> float:
         """P(wrong) of an answer with these features, 0 … 1, higher = less certain."""

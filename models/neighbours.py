@@ -6,6 +6,7 @@ they are all compared; above, ``graph.usearch`` finds nearly the nearest (HNSW, 
 it does not keep.
 """
 
+import hashlib
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +18,8 @@ from ucbd.models.errors import GatewayError
 
 EXACT = 100_000
 """Vectors up to which all are compared: 40 million products at 384 dimensions."""
+
+_LOOKED_AT = 64  # vectors, for the digest
 
 _ABOUT, _VECTORS, _GRAPH = "index.json", "vectors.npy", "graph.usearch"
 
@@ -44,6 +47,7 @@ class Neighbours:
 
     def __init__(self, about: About, vectors: Vectors, graph: Any = None) -> None:
         self.about = about
+        self.digest = digest(about, vectors)
         self._vectors = vectors
         self._graph = graph
 
@@ -55,6 +59,17 @@ class Neighbours:
             return found
         every = self._vectors @ vector
         return np.sort(np.partition(every, -k)[-k:])[::-1]
+
+
+def digest(about: About, vectors: Vectors) -> str:
+    """Of what an index is of and of some of its vectors, from first to last: 8 hexadecimal digits.
+
+    Its texts are in ``about`` by their SHA-256; reading a million vectors would take seconds.
+    """
+    content = hashlib.sha256(about.model_dump_json(by_alias=True).encode())
+    rows = np.linspace(0, len(vectors) - 1, min(len(vectors), _LOOKED_AT)).astype(np.int64)
+    content.update(vectors[rows].tobytes())
+    return content.hexdigest()[:8]
 
 
 def write_index(folder: Path, vectors: Vectors, embedder: str, source: str) -> None:

@@ -5,6 +5,7 @@ hold. Read whole into memory.
 """
 
 import gzip
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,9 +21,14 @@ class Triples:
 
     def __init__(self, triples: Iterator[tuple[str, str, str]]) -> None:
         self._related: dict[str, set[str]] = {}
+        content = hashlib.blake2b(digest_size=4)
         for subject, _, thing in triples:
-            self._related.setdefault(subject.casefold(), set()).add(thing.casefold())
-            self._related.setdefault(thing.casefold(), set()).add(subject.casefold())
+            one, other = subject.casefold(), thing.casefold()
+            self._related.setdefault(one, set()).add(other)
+            self._related.setdefault(other, set()).add(one)
+            content.update(f"{one}\t{other}\n".encode())
+        self.digest = content.hexdigest()
+        """Of what is related, in the file's order, 8 hexadecimal digits."""
 
     def __len__(self) -> int:
         return len(self._related)

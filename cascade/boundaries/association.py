@@ -45,7 +45,8 @@ class Association:
         said = [n for n in entities(final_answer(case.answer.text)) if n not in asked][:_MOST]
         if self._triples and said and (known := [n for n in asked if self._triples.knows(n)]):
             score = unrelated(self._triples, known, said)
-            return Measured(f"association(triples,n={len(self._triples)})", score, score)
+            about = f"n={len(self._triples)},content={self._triples.digest}"
+            return Measured(f"association(triples,{about})", score, score)
         if len(asked) + len(said) < 2:
             return Unavailable("question and answer hold fewer than two names")
         if self._embedder is None:

@@ -53,5 +53,6 @@ class Density:
         if case.scope.answer:
             return OutOfScope(case.scope.answer, score)
         about = self._index.about
-        signal = f"density({about.embedder},k={NEAREST},n={about.entries})"
+        which = f"n={about.entries},content={self._index.digest}"
+        signal = f"density({about.embedder},k={NEAREST},{which})"
         return Measured(signal, score, min(1.0, max(0.0, score)))

@@ -23,6 +23,9 @@ class Pointer:
 
     def __init__(self, model: PointerModel | None) -> None:
         self._model = model
+        self._signal = ""
+        if model is not None:
+            self._signal = f"pointer({model.model},n={model.questions},content={model.digest})"
 
     async def assess(self, case: Case) -> Finding:
         """``Unavailable`` where no pointer was fitted, and without exact, raw token entropies."""
@@ -39,4 +42,4 @@ class Pointer:
         score = self._model.wrong_probability(found)
         if case.scope.answer:
             return OutOfScope(case.scope.answer, score)
-        return Measured(f"pointer({self._model.model},n={self._model.questions})", score, score)
+        return Measured(self._signal, score, score)

@@ -56,6 +56,17 @@ async def assess(answer, *, text=BORN, embedder=None, triples=None):
     return (await ask(Script(answer=answer), text=text, rules=RULES, boundaries=boundaries))[0]
 
 
+async def test_the_signal_tells_triples_of_one_size_apart():
+    async def signal(*triples):
+        some = Triples(iter([*triples, ("Elin Vell", "born in", "Tarn")]))
+        return (await assess("In Tarn.", triples=some)).stages[0].signal
+
+    first = await signal(("Holm", "in", "Asker"))
+    assert first.startswith("association(triples,n=4,content=")
+    assert await signal(("HOLM", "lies in", "asker")) == first  # neither is looked at
+    assert await signal(("Holm", "in", "Vik")) != first
+
+
 async def test_the_proxy_is_the_mean_distance_of_all_pairs_of_names():
     # Elin Vell and Tarn .6, Elin Vell and Asker 0, Tarn and Asker .8: distances .4, 1 and .2
     outcome = await assess("In Tarn, near Asker", embedder=Map())

@@ -15,7 +15,7 @@ from ucbd.cascade.boundaries.density import Density
 from ucbd.cascade.boundaries.fluency import Fluency
 from ucbd.models import neighbours
 from ucbd.models.embedder import MiniLM
-from ucbd.models.neighbours import IndexUnusable, read_index, write_index
+from ucbd.models.neighbours import IndexUnusable, digest, read_index, write_index
 from ucbd.models.scripted import Script
 
 RULES = policy(stages=[{"stage": "density", "fire": 0.5}, {"stage": "fluency"}])
@@ -56,6 +56,25 @@ async def test_the_score_is_one_minus_the_mean_cosine_of_the_nearest(tmp_path):
     outcome = await assess("north-east", found)
     assert outcome.stages[0].score == pytest.approx(0.3)
     assert outcomes(outcome)[0] == ("density", "passed", None)
+
+
+async def test_the_signal_tells_indexes_of_one_size_apart(tmp_path):
+    signals = [
+        (await assess("north", written(tmp_path / name, *vectors))).stages[0].signal
+        for name, vectors in (
+            ("a", [(0, 1), (1, 0)]),
+            ("same", [(0, 1), (1, 0)]),
+            ("b", [(0, 1), (0, -1)]),
+        )
+    ]
+    assert signals[0].startswith("density(compass,k=10,n=2,content=")
+    assert signals[0] == signals[1] != signals[2]
+
+
+def test_an_index_of_other_texts_has_another_digest_whatever_its_vectors(tmp_path):
+    one = written(tmp_path, (0, 1))
+    about = one.about.model_copy(update={"source": "others"})
+    assert digest(about, np.array([(0, 1)], dtype=np.float32)) != one.digest
 
 
 async def test_only_the_ten_nearest_count(tmp_path):

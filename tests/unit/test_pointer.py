@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 
 import numpy as np
 import pytest
@@ -44,6 +45,20 @@ def model(intercept=0.0, **weights) -> PointerModel:
         questions=100,
         wrong=40,
     )
+
+
+async def test_the_signal_tells_one_pointer_from_another_of_the_same_size():
+    """A profile names the signal that it was made for: other weights are another score."""
+
+    async def signal(pointed):
+        boundaries = (Pointer(pointed), Fluency())
+        return (await ask(Script(), rules=RULES, boundaries=boundaries))[0].stages[0].signal
+
+    first = await signal(model(0.5))
+    assert re.fullmatch(r"pointer\(m,n=100,content=[0-9a-f]{8}\)", first)
+    assert await signal(model(0.5)) == first
+    others = [await signal(one) for one in (model(0.6), model(0.5, hedged=1.0))]
+    assert len({first, *others}) == 3
 
 
 def exact(*values: float) -> TokenEntropies:
