@@ -63,7 +63,9 @@ def foresee(
     last = rule is policy.stages[-1]
 
     def decides(finding: Finding) -> Hashable:
-        new = {rule.stage: finding.uncertainty} if isinstance(finding, Measured) else {}
+        new = {}
+        if isinstance(finding, Measured) and finding.uncertainty is not None:
+            new[rule.stage] = finding.uncertainty
         combined = policy.combined({**uncertainties, **new}, homogenized=homogenized(rule, finding))
         _, verdict = judge(rule, finding, combined, action, policy.aim)
         if verdict:
