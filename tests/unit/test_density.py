@@ -108,8 +108,10 @@ def test_many_vectors_are_searched_by_a_graph_that_finds_nearly_the_same(tmp_pat
     monkeypatch.setattr(neighbours, "EXACT", 100)
     near = written(tmp_path / "near", *vectors)
     assert (tmp_path / "near" / "graph.usearch").is_file()
-    for query in vectors[:20]:
-        assert near.cosines(query, 10) == pytest.approx(exact.cosines(query, 10), abs=0.05)
+    # The graph is built by several threads, another one each time: the few that it misses vary.
+    missed = [exact.cosines(query, 10) - near.cosines(query, 10) for query in vectors[:100]]
+    assert np.min(missed) >= -1e-5
+    assert np.mean(missed) < 0.01
 
 
 def test_an_index_of_another_embedder_is_refused(tmp_path):
