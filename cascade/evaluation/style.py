@@ -32,7 +32,7 @@ svg text.axis { fill: var(--ink); } svg text.long { font-size: 9.5px; }
 .key0, .key1, .key2, .key3, .key4, .key5 { font-weight: 600; }
 .panels { display: grid; gap: 0 2rem;
   grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); }
-.panels > * { min-width: 0; }
+.panels > * { min-width: 0; } .panels td:first-child { white-space: normal; }
 .tiles { display: grid; gap: .8rem; margin: 1.2rem 0;
   grid-template-columns: repeat(auto-fit, minmax(9rem, 1fr)); }
 .tile { background: var(--card); border-radius: 8px; padding: .7rem .9rem; }
