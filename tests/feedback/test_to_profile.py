@@ -84,4 +84,4 @@ async def test_volunteered_labels_alone_certify_nothing(tmp_path):
     assert done.returncode != 0
     assert not profile.exists()
     assert "Traceback" not in done.stderr
-    assert "with 0 held-out records" in done.stderr
+    assert "200 more are feedback, which never certifies" in done.stderr
