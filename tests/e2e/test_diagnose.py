@@ -95,7 +95,7 @@ def knows_what_it_has_read(report: Any) -> None:
     assert report["spent"]["uncounted_requests"] == 0
 
 
-@pytest.mark.slow
+@pytest.mark.verify
 def test_a_model_behind_a_stock_vllm_is_diagnosed(server: str, questions: Path, tmp_path: Path):
     report = diagnosed(server, questions, tmp_path)
     knows_what_it_has_read(report)

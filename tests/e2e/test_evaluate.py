@@ -40,13 +40,13 @@ def test_every_stage_is_evaluated_on_the_real_engine(
     tmp_path: Path, questions: dict[str, Path], stage: str
 ):
     model = f"reference-{stage}"
-    done = run(questions["facts"], "--limit", 60, "--model", model, "--out", tmp_path)
+    done = run(questions["facts"], "--limit", 30, "--model", model, "--out", tmp_path)
     assert done.returncode == 0, done.stderr[-2000:]
     report = json.loads((tmp_path / "report.json").read_text())
-    assert report["n"] == 60
+    assert report["n"] == 30
     assert report["accuracy"] > 0.8, "the first facts are the ones that were stated often"
     records = [json.loads(line) for line in (tmp_path / "records.jsonl").read_text().splitlines()]
-    assert [record["id"] for record in records] == [f"fact-{i}" for i in range(60)]
+    assert [record["id"] for record in records] == [f"fact-{i}" for i in range(30)]
     for record in records:
         assert record["model"] == model
         assert len(record["samples"]) == 10
@@ -55,7 +55,7 @@ def test_every_stage_is_evaluated_on_the_real_engine(
         assert record["clusters"]["oracle"]["count"] <= record["clusters"]["exact"]["count"]
     if stage != "base":  # which was never asked to judge
         believed = [record["answer"].get("p_true") for record in records]
-        assert sum(value is not None for value in believed) > 50
+        assert sum(value is not None for value in believed) > 25
 
 
 @pytest.mark.slow
